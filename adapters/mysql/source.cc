@@ -1,0 +1,185 @@
+#include "adapters/mysql/source.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "adapters/mysql/codec.h"
+#include "adapters/mysql/errors.h"
+#include "adapters/mysql/key_range.h"
+#include "adapters/mysql/row_stream.h"
+
+namespace migrator::mysql {
+namespace {
+
+std::string order_by(const std::vector<KeyColumn>& key, bool descending) {
+  std::string sql = " ORDER BY ";
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (i != 0) sql += ", ";
+    sql += key[i].sql;
+    if (descending) sql += " DESC";
+  }
+  return sql;
+}
+
+// Collations that order text by its code points to the last one, which is the order of UTF-8's
+// bytes. (utf8mb4_bin pads with spaces: there 'a' follows 'a\t'.)
+bool orders_by_bytes(const Column& column) {
+  return column.charset == "utf8mb4" &&
+         (column.collation == "utf8mb4_nopad_bin" || column.collation == "utf8mb4_0900_bin");
+}
+
+std::string canonical_order(const std::vector<Column>& key, const std::vector<KeyColumn>& columns) {
+  std::string sql = " ORDER BY ";
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (i != 0) sql += ", ";
+    const NativeType& native = columns[i].native;
+    if (native.base == Base::uuid || (key[i].type.kind == TypeKind::uuid && native.is_text())) {
+      sql += fmt::format("UNHEX(REPLACE(CAST({} AS CHAR), '-', ''))", columns[i].sql);
+    } else if (native.is_text() && !orders_by_bytes(key[i])) {
+      sql += fmt::format("CAST(CONVERT({} USING utf8mb4) AS BINARY)", columns[i].sql);
+    } else {
+      sql += columns[i].sql;
+    }
+  }
+  return sql;
+}
+
+}  // namespace
+
+std::string where_clause(const std::string& range, const std::string& where) {
+  if (range.empty() && where.empty()) return {};
+  if (where.empty()) return " WHERE " + range;
+  // In parentheses and with a line break before the last one: a comment in `where` must not swallow
+  // it.
+  const std::string own = "(" + where + "\n)";
+  return " WHERE " + (range.empty() ? own : own + " AND " + range);
+}
+
+MysqlSource::MysqlSource(ConnectionSettings settings, const SessionOptions& options)
+    : session_(std::move(settings), options, Role::source), keys_(session_) {}
+
+std::vector<RowLayout> MysqlSource::layouts(const ReadSpec& spec) const {
+  return {wire_layout(spec.columns), cells_layout()};
+}
+
+std::string MysqlSource::from(const ReadSpec& spec) {
+  std::string sql = " FROM " + quote_name(spec.table);
+  const std::string index = spec.key.empty() ? "" : keys_.index_for(spec.table, spec.key);
+  if (!index.empty()) sql += " FORCE INDEX (" + quote_name(index) + ")";
+  return sql;
+}
+
+std::optional<Key> MysqlSource::one_key(const ReadSpec& spec, const std::string& tail) {
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  std::string sql = "SELECT ";
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (i != 0) sql += ", ";
+    sql += key_expression(key[i]);
+  }
+  sql += from(spec) + tail;
+  session_.set_raw_results(false);
+  const ResultHandle result = session_.run_stored(sql, "reading keys of " + spec.table.text());
+  MYSQL_ROW row = mysql_fetch_row(result.get());
+  if (row == nullptr) return std::nullopt;
+  const unsigned long* lengths = mysql_fetch_lengths(result.get());
+  Key values;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    values.push_back(row[i] == nullptr ? Value() : key_value(key[i], {row[i], lengths[i]}));
+  }
+  return values;
+}
+
+std::optional<Key> MysqlSource::nth_key(const ReadSpec& spec, const KeyRange& range,
+                                        std::uint64_t n) {
+  if (n == 0) throw Error(ErrorKind::invariant, "rows are counted from 1");
+  const MysqlSession::Exclusive exclusive(session_);
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  return one_key(spec, where_clause(range_condition(key, range), "") + order_by(key, false) +
+                           fmt::format(" LIMIT {}, 1", n - 1));
+}
+
+std::optional<Key> MysqlSource::last_key(const ReadSpec& spec) {
+  const MysqlSession::Exclusive exclusive(session_);
+  return one_key(spec, order_by(key_columns(spec.key), true) + " LIMIT 1");
+}
+
+std::uint64_t MysqlSource::null_keys(const ReadSpec& spec) {
+  std::string condition;
+  for (const Column& column : spec.key) {
+    if (!column.nullable) continue;
+    if (!condition.empty()) condition += " OR ";
+    condition += quote_name(column.name) + " IS NULL";
+  }
+  if (condition.empty()) return 0;
+  const Result result =
+      session_.query("SELECT COUNT(*) FROM " + quote_name(spec.table) + " WHERE " + condition);
+  return static_cast<std::uint64_t>(as_integer(result.rows.at(0).at(0)));
+}
+
+std::uint64_t MysqlSource::count(const ReadSpec& spec, const KeyRange& range) {
+  const std::string condition = range_condition(key_columns(spec.key), range);
+  const Result result =
+      session_.query("SELECT COUNT(*)" + from(spec) + where_clause(condition, spec.where));
+  return static_cast<std::uint64_t>(as_integer(result.rows.at(0).at(0)));
+}
+
+std::unique_ptr<RowStream> MysqlSource::read(const ReadSpec& spec, const KeyRange& range,
+                                             const RowLayout& layout, ReadOrder order) {
+  use_client_library_in_this_thread();
+  const bool wire = layout.format == kWireFormat;
+  if (wire ? layout != wire_layout(spec.columns) : layout != cells_layout()) {
+    throw Error(ErrorKind::invariant, "a layout was asked for that the source does not list");
+  }
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  std::string sql = "SELECT ";
+  bool raw = false;
+  for (std::size_t i = 0; i < spec.columns.size(); ++i) {
+    if (i != 0) sql += ", ";
+    sql += select_expression(spec.columns[i]);
+    raw = raw ||
+          (wire && is_raw_text(spec.columns[i], parse_native_type(spec.columns[i].native_type)));
+  }
+  sql += from(spec) + where_clause(range_condition(key, range), spec.where);
+  sql += order == ReadOrder::canonical ? canonical_order(spec.key, key) : order_by(key, false);
+  auto exclusive = std::make_unique<MysqlSession::Exclusive>(session_);
+  session_.set_raw_results(raw);
+  return std::make_unique<MysqlRowStream>(session_, std::move(exclusive), spec, sql, wire);
+}
+
+// Explains the statement that a chunk in the middle would be read by: from the first key on.
+AccessPath MysqlSource::explain(const ReadSpec& spec) {
+  const std::string index = keys_.index_for(spec.table, spec.key);
+  if (index.empty())
+    return {false, "no index is on exactly the columns of the key: each chunk would scan and sort"};
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  KeyRange range{nth_key(spec, {}, 1), last_key(spec)};
+  const std::string condition = range_condition(key, range);
+  std::string sql = "EXPLAIN SELECT ";
+  for (std::size_t i = 0; i < spec.columns.size(); ++i) {
+    sql += (i == 0 ? "" : ", ") + quote_name(spec.columns[i].name);
+  }
+  const Result plan =
+      session_.query(sql + from(spec) + where_clause(condition, spec.where) + order_by(key, false));
+  AccessPath path;
+  std::string type, used, extra;
+  for (std::size_t i = 0; i < plan.columns.size(); ++i) {
+    if (plan.rows.empty() || is_null(plan.rows[0][i])) continue;
+    if (plan.columns[i] == "type") type = as_text(plan.rows[0][i]);
+    if (plan.columns[i] == "key") used = as_text(plan.rows[0][i]);
+    if (plan.columns[i] == "Extra") extra = as_text(plan.rows[0][i]);
+  }
+  const bool sorts =
+      extra.find("filesort") != std::string::npos || extra.find("temporary") != std::string::npos;
+  // One row or none, and there is nothing to walk: "const", or no plan at all ("Impossible WHERE").
+  const bool trivial = !range.lower || range.lower == range.upper;
+  const bool ranges = type == "range" || type == "ref" || type == "eq_ref" || type == "const";
+  path.by_index = trivial || (ranges && used == index && !sorts);
+  path.description = trivial ? "one row at most, by " + index
+                             : fmt::format("{} on {}{}", type.empty() ? "no access" : type,
+                                           used.empty() ? "no index" : used,
+                                           extra.empty() ? "" : " (" + extra + ")");
+  return path;
+}
+
+}  // namespace migrator::mysql

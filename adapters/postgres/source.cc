@@ -1,0 +1,328 @@
+#include "adapters/postgres/source.h"
+
+#include <nlohmann/json.hpp>
+
+#include "adapters/postgres/codec_binary.h"
+#include "adapters/postgres/dialect.h"
+#include "adapters/postgres/keys.h"
+#include "adapters/postgres/types.h"
+
+namespace migrator::postgres {
+namespace {
+
+// How far into the table explain() looks for a bound: far enough for a plan that would scan from
+// the start to cost more, near enough to be found at once.
+constexpr std::uint64_t kExplainRows = 1000;
+
+// Types whose binary form the decoder does not know come as the text that the server prints.
+bool read_as_text(const Column& column) {
+  if (column.type.kind == TypeKind::opaque) return true;
+  // A domain on json or jsonb: which of the two is not to be seen.
+  return column.type.kind == TypeKind::json && column.native_type != "json" &&
+         column.native_type != "jsonb";
+}
+
+// The messages of a COPY as they come.
+class CopyStream : public RowStream {
+ public:
+  CopyStream(Connection& connection, const std::string& select, bool binary)
+      : connection_(connection), binary_(binary) {
+    connection.copy_out_begin("COPY (" + select + ") TO STDOUT" +
+                              (binary ? " (FORMAT binary)" : " (FORMAT text)"));
+  }
+  ~CopyStream() override {
+    if (!over_) connection_.copy_out_abandon();
+  }
+
+  bool next(RowBatch& batch) override {
+    batch.clear();
+    prepare(batch);
+    if (over_) throw Error(ErrorKind::invariant, "the stream has ended already");
+    try {
+      return fill(batch);
+    } catch (const Error&) {
+      // What it read so far is not to be used.
+      batch.clear();
+      if (!over_) connection_.copy_out_abandon();
+      over_ = true;
+      throw;
+    }
+  }
+
+ protected:
+  virtual void prepare(RowBatch&) {}
+  virtual void take(std::string_view row, RowBatch& batch) {
+    batch.slab().append(row.data(), row.size());
+    batch.end_wire_row();
+  }
+
+ private:
+  bool fill(RowBatch& batch) {
+    LibpqMemory message;
+    std::size_t size = 0;
+    while (batch.bytes() < kBatchBytesTarget) {
+      if (!connection_.copy_out_next(message, size)) {
+        over_ = true;
+        check_end();
+        return !batch.empty();
+      }
+      std::string_view row(message.get(), size);
+      if (binary_) {
+        if (!seen_header_) {
+          row = without_header(row);
+          seen_header_ = true;
+          if (row.empty()) continue;  // a server that sends the header by itself
+        }
+        if (is_trailer(row)) {
+          seen_trailer_ = true;
+          continue;
+        }
+      }
+      take(row, batch);
+      ++rows_;
+    }
+    return true;
+  }
+
+  void check_end() const {
+    if (binary_ && !seen_trailer_) {
+      throw Error(ErrorKind::invariant, "a binary COPY ended without its trailer");
+    }
+    if (connection_.copy_rows() != rows_) {
+      throw Error(ErrorKind::invariant, "the server counts " +
+                                            std::to_string(connection_.copy_rows()) +
+                                            " rows of a COPY, but sent " + std::to_string(rows_));
+    }
+  }
+
+  Connection& connection_;
+  const bool binary_;
+  bool over_ = false, seen_header_ = false, seen_trailer_ = false;
+  std::uint64_t rows_ = 0;
+};
+
+class CellStream : public CopyStream {
+ public:
+  CellStream(Connection& connection, const std::string& select, const std::vector<Column>& columns)
+      : CopyStream(connection, select, true),
+        decoder_(columns, connection.parameter("server_encoding") == "SQL_ASCII"),
+        columns_(columns.size()) {}
+
+ protected:
+  void prepare(RowBatch& batch) override { batch.set_columns(columns_); }
+  void take(std::string_view row, RowBatch& batch) override { decoder_.decode(row, batch); }
+
+ private:
+  BinaryDecoder decoder_;
+  std::size_t columns_;
+};
+
+// What a plan in JSON does, gathered from its nodes.
+struct PlanFacts {
+  bool index = false, full_scan = false, sort = false;
+  std::string description;
+};
+
+void gather(const nlohmann::json& node, bool bounded, PlanFacts& facts) {
+  const std::string type = node.value("Node Type", "");
+  std::string words = type;
+  if (node.contains("Index Name")) words += " using " + node.value("Index Name", "");
+  if (node.contains("Relation Name")) words += " on " + node.value("Relation Name", "");
+  const bool by_index =
+      type == "Index Scan" || type == "Index Only Scan" || type == "Bitmap Index Scan";
+  // A whole index that is walked and filtered is no better than a whole table.
+  if (by_index && (!bounded || node.contains("Index Cond"))) facts.index = true;
+  if (by_index && bounded && !node.contains("Index Cond")) facts.full_scan = true;
+  if (type == "Seq Scan") facts.full_scan = true;
+  if (type == "Sort" || type == "Incremental Sort") facts.sort = true;
+  // Of many partitions the first says enough.
+  if ((by_index || type == "Seq Scan" || type == "Sort") && facts.description.size() < 200) {
+    if (!facts.description.empty()) facts.description += "; ";
+    facts.description += words;
+  }
+  if (node.contains("Plans")) {
+    for (const nlohmann::json& child : node["Plans"]) gather(child, bounded, facts);
+  }
+}
+
+PlanFacts facts_of(PgSession& session, const std::string& select, bool bounded) {
+  PlanFacts facts;
+  const Result plan = session.query("EXPLAIN (FORMAT JSON, COSTS OFF) " + select);
+  const nlohmann::json json = nlohmann::json::parse(as_text(plan.rows.at(0).at(0)), nullptr, false);
+  if (json.is_array() && !json.empty() && json[0].contains("Plan")) {
+    gather(json[0]["Plan"], bounded, facts);
+  }
+  return facts;
+}
+
+}  // namespace
+
+std::vector<RowLayout> copy_layouts(const std::vector<Column>& columns) {
+  std::vector<RowLayout> layouts;
+  std::vector<std::string> types;
+  bool stable = true;
+  for (const Column& column : columns) {
+    types.push_back(column.native_type);
+    stable = stable && has_stable_binary_format(column.native_type);
+  }
+  if (stable) layouts.push_back({kBinaryFormat, types});
+  layouts.push_back({kTextFormat, std::move(types)});
+  layouts.push_back(cells_layout());
+  return layouts;
+}
+
+std::string from_clause(const PgSession::Table& table, const TableName& name) {
+  return (table.partitioned ? " FROM " : " FROM ONLY ") + dialect().quote(name);
+}
+
+std::string where_clause(const Connection& connection, const ReadSpec& spec, const KeyRange& range,
+                         bool with_condition) {
+  std::string sql = range_condition(connection, spec.key, range);
+  if (with_condition && !spec.where.empty()) {
+    // The line break ends a comment that the condition may end with.
+    sql += (sql.empty() ? "(" : " AND (") + spec.where + "\n)";
+  }
+  return sql.empty() ? "" : " WHERE " + sql;
+}
+
+std::vector<RowLayout> PgSource::layouts(const ReadSpec& spec) const {
+  return copy_layouts(spec.columns);
+}
+
+// A chunk has no more than a small part of its table, whatever the planner believes of a table
+// without or with old statistics: it is always read by the key's index (a bitmap over it included),
+// never by a scan of all rows a chunk. A read of the whole table is better off with the scan.
+// Turning sequential scans off only raises their price: where there is no index, they are still
+// what is done, and explain() says so.
+void PgSource::plan_for(const KeyRange& range) {
+  session_.set_sequential_scans(!range.lower && !range.upper);
+}
+
+std::optional<Key> PgSource::nth_key(const ReadSpec& spec, const KeyRange& range, std::uint64_t n) {
+  if (n == 0) throw Error(ErrorKind::invariant, "rows are counted from 1");
+  const PgSession::Table& table = session_.table(spec.table);
+  session_.set_sequential_scans(false);
+  const Connection& connection = session_.connection();
+  const Result result =
+      session_.query("SELECT " + column_list(spec.key) + from_clause(table, spec.table) +
+                     where_clause(connection, spec, range, false) +
+                     order_clause(connection, spec.key, ReadOrder::any) + " OFFSET " +
+                     std::to_string(n - 1) + " LIMIT 1");
+  if (result.empty()) return {};
+  return result.rows.front();
+}
+
+std::optional<Key> PgSource::last_key(const ReadSpec& spec) {
+  const PgSession::Table& table = session_.table(spec.table);
+  session_.set_sequential_scans(false);
+  const Result result = session_.query(
+      "SELECT " + column_list(spec.key) + from_clause(table, spec.table) +
+      order_clause(session_.connection(), spec.key, ReadOrder::any, true) + " LIMIT 1");
+  if (result.empty()) return {};
+  return result.rows.front();
+}
+
+std::uint64_t PgSource::null_keys(const ReadSpec& spec) {
+  std::string condition;
+  for (const Column& column : spec.key) {
+    if (!column.nullable) continue;
+    if (!condition.empty()) condition += " OR ";
+    condition += dialect().quote(column.name) + " IS NULL";
+  }
+  if (condition.empty()) return 0;
+  const PgSession::Table& table = session_.table(spec.table);
+  const Result result =
+      session_.query("SELECT count(*)" + from_clause(table, spec.table) + " WHERE " + condition);
+  return static_cast<std::uint64_t>(as_integer(result.rows.at(0).at(0)));
+}
+
+std::uint64_t PgSource::count(const ReadSpec& spec, const KeyRange& range) {
+  const PgSession::Table& table = session_.table(spec.table);
+  plan_for(range);
+  const Result result = session_.query("SELECT count(*)" + from_clause(table, spec.table) +
+                                       where_clause(session_.connection(), spec, range, true));
+  return static_cast<std::uint64_t>(as_integer(result.rows.at(0).at(0)));
+}
+
+void PgSource::check_columns(const ReadSpec& spec, const PgSession::Table& table) const {
+  for (const Column& column : spec.columns) {
+    const auto found = table.column_types.find(column.name);
+    if (found == table.column_types.end()) {
+      throw Error(ErrorKind::permanent, "column \"" + column.name + "\" of table \"" +
+                                            spec.table.text() + "\" does not exist")
+          .code("42703")
+          .table(spec.table.text())
+          .remedy("the table has changed: run `migrate plan` again");
+    }
+    // The bytes of a column are read by the type it is said to have.
+    if (found->second != column.native_type) {
+      throw Error(ErrorKind::permanent, "column \"" + column.name + "\" of table \"" +
+                                            spec.table.text() + "\" is of type " + found->second +
+                                            " and not " + column.native_type)
+          .code("42804")
+          .table(spec.table.text())
+          .remedy("the table has changed: run `migrate plan` again");
+    }
+  }
+}
+
+std::string PgSource::select(const ReadSpec& spec, const KeyRange& range, bool cells,
+                             ReadOrder order) {
+  const PgSession::Table& table = session_.table(spec.table);
+  check_columns(spec, table);
+  std::string sql = "SELECT ";
+  const char* separator = "";
+  for (const Column& column : spec.columns) {
+    sql += separator + dialect().quote(column.name);
+    if (cells && read_as_text(column)) sql += "::text";
+    separator = ", ";
+  }
+  sql += from_clause(table, spec.table);
+  sql += where_clause(session_.connection(), spec, range, true);
+  if (order == ReadOrder::canonical) sql += order_clause(session_.connection(), spec.key, order);
+  return sql;
+}
+
+std::unique_ptr<RowStream> PgSource::read(const ReadSpec& spec, const KeyRange& range,
+                                          const RowLayout& layout, ReadOrder order) {
+  const bool cells = layout == cells_layout();
+  if (spec.columns.empty()) throw Error(ErrorKind::invariant, "no columns to be read");
+  const std::vector<RowLayout> known = copy_layouts(spec.columns);
+  if (std::find(known.begin(), known.end(), layout) == known.end()) {
+    throw Error(ErrorKind::invariant, "layout " + layout.format + " does not fit the columns");
+  }
+  plan_for(range);
+  const std::string sql = select(spec, range, cells, order);
+  Connection& connection = session_.connection();
+  if (cells) return std::make_unique<CellStream>(connection, sql, spec.columns);
+  return std::make_unique<CopyStream>(connection, sql, layout.format == kBinaryFormat);
+}
+
+AccessPath PgSource::explain(const ReadSpec& spec) {
+  const PgSession::Table& table = session_.table(spec.table);
+  const Connection& connection = session_.connection();
+  KeyRange range;
+  range.lower = nth_key(spec, {}, 1);
+  if (range.lower) {
+    range.upper = nth_key(spec, {range.lower, {}}, kExplainRows);
+    if (!range.upper) range.upper = last_key(spec);
+  }
+  session_.set_sequential_scans(false);
+  // How a key is looked for, and how the rows of a range are read; both without a sort.
+  const PlanFacts walk =
+      facts_of(session_,
+               "SELECT " + column_list(spec.key) + from_clause(table, spec.table) +
+                   where_clause(connection, spec, range, false) +
+                   order_clause(connection, spec.key, ReadOrder::any) + " LIMIT 1",
+               range.lower.has_value());
+  AccessPath path;
+  path.by_index = walk.index && !walk.full_scan && !walk.sort;
+  path.description = walk.description;
+  if (!range.lower) return path;  // an empty table: the order alone is known
+  const PlanFacts read = facts_of(session_, select(spec, range, false, ReadOrder::any), true);
+  path.by_index = path.by_index && read.index && !read.full_scan && !read.sort;
+  path.description = read.description;
+  return path;
+}
+
+}  // namespace migrator::postgres

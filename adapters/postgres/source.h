@@ -1,0 +1,50 @@
+// Reading tables by COPY (SELECT ...) TO STDOUT: wire rows as they come, or cells decoded from
+// binary.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "adapters/adapter.h"
+#include "adapters/postgres/session.h"
+
+namespace migrator::postgres {
+
+inline constexpr const char* kBinaryFormat = "pgcopy-binary";
+inline constexpr const char* kTextFormat = "pgcopy-text";
+
+// The layouts for these columns, best first; the same on both sides.
+std::vector<RowLayout> copy_layouts(const std::vector<Column>& columns);
+
+// The table as it stands behind FROM. Not a partitioned one is read with ONLY: rows of tables that
+// inherit from it are theirs.
+std::string from_clause(const PgSession::Table& table, const TableName& name);
+
+// " WHERE ..." for the range and the condition, or "".
+std::string where_clause(const Connection& connection, const ReadSpec& spec, const KeyRange& range,
+                         bool with_condition);
+
+class PgSource : public Source {
+ public:
+  PgSource(const Url& url, const SessionOptions& options) : session_(url, options) {}
+
+  PgSession& session() override { return session_; }
+  std::vector<RowLayout> layouts(const ReadSpec& spec) const override;
+  std::optional<Key> nth_key(const ReadSpec& spec, const KeyRange& range, std::uint64_t n) override;
+  std::optional<Key> last_key(const ReadSpec& spec) override;
+  std::uint64_t null_keys(const ReadSpec& spec) override;
+  std::uint64_t count(const ReadSpec& spec, const KeyRange& range) override;
+  std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
+                                  const RowLayout& layout,
+                                  ReadOrder order = ReadOrder::any) override;
+  AccessPath explain(const ReadSpec& spec) override;
+
+ private:
+  std::string select(const ReadSpec& spec, const KeyRange& range, bool cells, ReadOrder order);
+  void check_columns(const ReadSpec& spec, const PgSession::Table& table) const;
+  void plan_for(const KeyRange& range);
+
+  PgSession session_;
+};
+
+}  // namespace migrator::postgres

@@ -1,0 +1,11 @@
+// The SQLite backend. See adapters/adapter.h for what it promises.
+#pragma once
+
+#include "adapters/adapter.h"
+
+namespace migrator::sqlite {
+
+// Lives as long as the process.
+const Adapter& adapter();
+
+}  // namespace migrator::sqlite

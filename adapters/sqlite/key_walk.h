@@ -1,0 +1,56 @@
+// How a key is walked: in which order, by which index, and the SQL of ranges in that order.
+//
+// A chunk's bounds only mean something in the order in which they were cut. That order is the
+// index's own: its collations (NOCASE, RTRIM) and its directions, so that walking it never sorts.
+// Where no index fits it is the columns' own collation, ascending, and SQLite sorts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sqlite3.h>
+
+#include "adapters/adapter.h"
+
+namespace migrator::sqlite {
+
+class Session;
+
+struct KeyPart {
+  std::string term;  // the column quoted, with COLLATE where the index's differs from the column's
+  bool descending = false;
+};
+
+class KeyWalk {
+ public:
+  // Reads the schema: of `schema`, "main" or an attached one. Throws Error(permanent) if the table
+  // or a column of the key is not there.
+  static KeyWalk find(Session& session, const std::string& schema, const std::string& table,
+                      const std::vector<Column>& key);
+
+  // Behind the table's name in FROM: "NOT INDEXED" (walk the table itself), "INDEXED BY x", "".
+  const std::string& hint() const { return hint_; }
+  // Condition of the range, "" if it is unbounded; its parameters are those that bind() binds.
+  std::string condition(const KeyRange& range) const;
+  // Binds the range's bounds and returns the first position that is free.
+  int bind(sqlite3_stmt* statement, const KeyRange& range) const;
+  // "a", "b" DESC
+  std::string order(bool reversed = false) const;
+  std::string columns() const;  // quoted, in the key's order
+  // Columns that SQLite lets be NULL.
+  const std::vector<std::string>& nullable() const { return nullable_; }
+
+  // What ON CONFLICT must name for "absent by this key", in any order of columns; "" if no unique
+  // index (not partial, not on expressions) is on exactly these columns.
+  const std::string& conflict_target() const { return conflict_target_; }
+
+ private:
+  bool mixed() const;
+  std::string bound(bool lower, int first, std::size_t part) const;
+
+  std::vector<KeyPart> parts_;
+  std::string hint_, columns_, conflict_target_;
+  std::vector<std::string> nullable_;
+};
+
+}  // namespace migrator::sqlite

@@ -1,0 +1,266 @@
+#include "adapters/sqlite/source.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "adapters/sqlite/codec.h"
+#include "adapters/sqlite/dialect.h"
+#include "adapters/sqlite/functions.h"
+#include "adapters/sqlite/tokens.h"
+
+namespace migrator::sqlite {
+namespace {
+
+class TableStream final : public RowStream {
+ public:
+  TableStream(Session& session, const ReadSpec& spec, const KeyWalk& walk, const KeyRange& range,
+              const std::string& sql, bool typed)
+      : session_(session),
+        reservation_(session),
+        activity_(session),
+        table_(spec.table.name),
+        columns_(spec.columns.size()),
+        decoder_(spec.table, spec.columns, typed),
+        statement_(session.prepare(sql, table_)) {
+    walk.bind(statement_.get(), range);
+  }
+
+  bool next(RowBatch& batch) override {
+    batch.clear();
+    batch.set_columns(columns_);
+    // The end was met with the rows of the batch before.
+    if (statement_ == nullptr) {
+      if (std::exchange(over_, true)) throw Error(ErrorKind::invariant, "the stream has ended");
+      return false;
+    }
+    try {
+      session_.check_cancelled();  // SQLite forgets an interrupt that came before the first step
+      while (batch.bytes() < kBatchBytesTarget) {
+        if (!session_.step(statement_.get(), table_)) {
+          // Ends the read transaction at once, also if the caller keeps the stream.
+          statement_.reset();
+          break;
+        }
+        decoder_.decode(statement_.get(), batch);
+      }
+    } catch (...) {
+      over_ = true;
+      statement_.reset();
+      batch.clear();
+      throw;
+    }
+    over_ = batch.empty();
+    return !over_;
+  }
+
+ private:
+  Session& session_;
+  const Session::Reservation reservation_;
+  const Session::Activity activity_;
+  const std::string table_;
+  const std::size_t columns_;
+  const RowDecoder decoder_;
+  Statement statement_;
+  bool over_ = false;  // false was returned, or an error thrown
+};
+
+}  // namespace
+
+std::string column_list(const std::vector<Column>& columns) {
+  std::string result;
+  for (const Column& column : columns) {
+    if (!result.empty()) result += ", ";
+    result += dialect().quote(column.name);
+  }
+  return result;
+}
+
+std::string where_clause(const KeyWalk& walk, const KeyRange& range, const std::string& filter) {
+  std::string result = walk.condition(range);
+  if (!filter.empty()) {
+    if (!result.empty()) result += " AND ";
+    // The line break ends a comment at the filter's end.
+    result += "(" + filter + "\n)";
+  }
+  return result.empty() ? result : " WHERE " + result;
+}
+
+RowLayout native_layout(Session& session, const std::string& schema, const TableName& table,
+                        const std::vector<Column>& columns) {
+  RowLayout layout{kNativeFormat, {}};
+  const std::vector<Value> parameters{schema, table.name};
+  const Result strict = session.ask(
+      "SELECT strict FROM pragma_table_list WHERE schema = ?1 COLLATE NOCASE AND name = ?2 COLLATE "
+      "NOCASE",
+      parameters);
+  const bool is_strict = !strict.empty() && as_integer(strict.rows[0][0]) != 0;
+  for (const Column& column : columns) {
+    std::string type = upper(column.native_type);
+    if (is_strict && type == "ANY") type = "ANY STRICT";
+    layout.column_types.push_back(std::move(type));
+  }
+  return layout;
+}
+
+const KeyWalk& Source::walk(const ReadSpec& spec) {
+  std::string id = spec.table.name;
+  for (const Column& column : spec.key) id.append(1, '\0').append(column.name);
+  const auto found = walks_.find(id);
+  if (found != walks_.end()) return found->second;
+  return walks_.emplace(id, KeyWalk::find(*session_, "main", spec.table.name, spec.key))
+      .first->second;
+}
+
+std::vector<RowLayout> Source::layouts(const ReadSpec& spec) const {
+  return {native_layout(*session_, "main", spec.table, spec.columns), cells_layout()};
+}
+
+std::optional<Key> Source::one_key(const ReadSpec& spec, const KeyWalk& key_walk,
+                                   const std::string& sql, const KeyRange& range,
+                                   std::optional<std::int64_t> offset) {
+  const Session::Activity activity(*session_);
+  const Statement statement = session_->prepare(sql, spec.table.name);
+  const int position = key_walk.bind(statement.get(), range);
+  if (offset) sqlite3_bind_int64(statement.get(), position, *offset);
+  if (!session_->step(statement.get(), spec.table.name)) return std::nullopt;
+  Key key;
+  for (int i = 0; i < static_cast<int>(spec.key.size()); ++i) {
+    key.push_back(column_value(statement.get(), i));
+  }
+  return key;
+}
+
+std::optional<Key> Source::nth_key(const ReadSpec& spec, const KeyRange& range, std::uint64_t n) {
+  session_->require_free();
+  if (n == 0) throw Error(ErrorKind::invariant, "keys are counted from 1");
+  if (n > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+  const KeyWalk& key_walk = walk(spec);
+  const std::string where = where_clause(key_walk, range, "");
+  const std::size_t bounds =
+      (range.lower ? spec.key.size() : 0) + (range.upper ? spec.key.size() : 0);
+  return one_key(spec, key_walk,
+                 fmt::format("SELECT {} FROM {} {}{} ORDER BY {} LIMIT 1 OFFSET ?{}",
+                             key_walk.columns(), dialect().quote(spec.table.name), key_walk.hint(),
+                             where, key_walk.order(), bounds + 1),
+                 range, static_cast<std::int64_t>(n - 1));
+}
+
+std::optional<Key> Source::last_key(const ReadSpec& spec) {
+  session_->require_free();
+  const KeyWalk& key_walk = walk(spec);
+  return one_key(
+      spec, key_walk,
+      fmt::format("SELECT {} FROM {} {} ORDER BY {} LIMIT 1", key_walk.columns(),
+                  dialect().quote(spec.table.name), key_walk.hint(), key_walk.order(true)),
+      {}, std::nullopt);
+}
+
+std::uint64_t Source::null_keys(const ReadSpec& spec) {
+  session_->require_free();
+  const KeyWalk& key_walk = walk(spec);
+  if (key_walk.nullable().empty()) return 0;
+  std::string condition;
+  for (const std::string& column : key_walk.nullable()) {
+    if (!condition.empty()) condition += " OR ";
+    condition += dialect().quote(column) + " IS NULL";
+  }
+  return static_cast<std::uint64_t>(
+      as_integer(session_
+                     ->ask(fmt::format("SELECT count(*) FROM {} WHERE {}",
+                                       dialect().quote(spec.table.name), condition))
+                     .rows[0][0]));
+}
+
+std::uint64_t Source::count(const ReadSpec& spec, const KeyRange& range) {
+  session_->require_free();
+  const KeyWalk& key_walk = walk(spec);
+  const Session::Activity activity(*session_);
+  // Without a range SQLite knows best: it counts the smallest index, row by row unseen.
+  const bool hinted = range.lower || range.upper;
+  const Statement statement = session_->prepare(
+      fmt::format("SELECT count(*) FROM {} {}{}", dialect().quote(spec.table.name),
+                  hinted ? key_walk.hint() : "", where_clause(key_walk, range, spec.where)),
+      spec.table.name);
+  key_walk.bind(statement.get(), range);
+  session_->step(statement.get(), spec.table.name);
+  return static_cast<std::uint64_t>(sqlite3_column_int64(statement.get(), 0));
+}
+
+std::string Source::canonical_order(const ReadSpec& spec) const {
+  std::string result;
+  for (const Column& column : spec.key) {
+    if (!result.empty()) result += ", ";
+    const std::string name = dialect().quote(column.name);
+    switch (column.type.kind) {
+      case TypeKind::text:
+      case TypeKind::json:
+        // A UTF-16 file compares BINARY by its own bytes, which sort otherwise than those of UTF-8.
+        result += session_->utf8() ? name + " COLLATE BINARY"
+                                   : fmt::format("{}({}, {})", kOrderFunction, name,
+                                                 static_cast<int>(TypeKind::text));
+        break;
+      case TypeKind::decimal:
+        // Only texts are compared by a collation: numbers stay in their own order.
+        result += affinity_of(column.native_type) == Affinity::text
+                      ? name + " COLLATE " + kDecimalCollation
+                      : name;
+        break;
+      case TypeKind::date:
+      case TypeKind::time:
+      case TypeKind::timestamp:
+      case TypeKind::timestamptz:
+      case TypeKind::uuid:
+        result +=
+            fmt::format("{}({}, {})", kOrderFunction, name, static_cast<int>(column.type.kind));
+        break;
+      default:
+        result += name;
+        break;
+    }
+  }
+  return result;
+}
+
+std::unique_ptr<RowStream> Source::read(const ReadSpec& spec, const KeyRange& range,
+                                        const RowLayout& layout, ReadOrder order) {
+  session_->require_free();
+  const bool typed = layout == cells_layout();
+  if (!typed && layout.format != kNativeFormat) {
+    throw Error(ErrorKind::invariant, "SQLite cannot read the layout " + layout.format);
+  }
+  const KeyWalk& key_walk = walk(spec);
+  const bool canonical = order == ReadOrder::canonical;
+  const std::string sql =
+      fmt::format("SELECT {} FROM {} {}{} ORDER BY {}", column_list(spec.columns),
+                  dialect().quote(spec.table.name), canonical ? "" : key_walk.hint(),
+                  where_clause(key_walk, range, spec.where),
+                  canonical ? canonical_order(spec) : key_walk.order());
+  return std::make_unique<TableStream>(*session_, spec, key_walk, range, sql, typed);
+}
+
+AccessPath Source::explain(const ReadSpec& spec) {
+  session_->require_free();
+  const KeyWalk& key_walk = walk(spec);
+  // Any bounds will do: EXPLAIN runs nothing.
+  const Key bound(spec.key.size(), Value(std::int64_t{0}));
+  const KeyRange range{bound, bound};
+  const Statement statement = session_->prepare(
+      fmt::format("EXPLAIN QUERY PLAN SELECT {} FROM {} {}{} ORDER BY {}",
+                  column_list(spec.columns), dialect().quote(spec.table.name), key_walk.hint(),
+                  where_clause(key_walk, range, spec.where), key_walk.order()),
+      spec.table.name);
+  AccessPath path;
+  bool searched = false, sorted = false;
+  while (session_->step(statement.get(), spec.table.name)) {
+    const std::string detail = as_text(column_value(statement.get(), 3));
+    searched |= detail.starts_with("SEARCH ");
+    sorted |= detail.find("TEMP B-TREE") != std::string::npos || detail.starts_with("SCAN ");
+    if (!path.description.empty()) path.description += "; ";
+    path.description += detail;
+  }
+  path.by_index = searched && !sorted;
+  return path;
+}
+
+}  // namespace migrator::sqlite

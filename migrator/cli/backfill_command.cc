@@ -1,0 +1,124 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "migrator/cli/command.h"
+#include "migrator/cli/console.h"
+#include "migrator/engine/migration_run.h"
+#include "migrator/engine/steering.h"
+
+namespace migrator::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+nlohmann::json to_json(const BackfillProgress& progress, double seconds, bool interrupted) {
+  nlohmann::json tables = nlohmann::json::array();
+  std::uint64_t rejects = 0;
+  bool failed = false;
+  for (const TableReport& table : progress.tables) {
+    rejects += table.rejects;
+    failed = failed || !table.error.empty();
+    tables.push_back({{"table", table.name},
+                      {"state", name(table.state)},
+                      {"way", table.way},
+                      {"rows", table.rows},
+                      {"bytes", table.bytes},
+                      {"rejects", table.rejects},
+                      {"retries", table.retries},
+                      {"error", table.error},
+                      {"remedy", table.remedy},
+                      {"code", table.code}});
+  }
+  return {{"complete", !failed && !interrupted},
+          {"interrupted", interrupted},
+          {"seconds", seconds},
+          {"rows", progress.rows_now},
+          {"bytes", progress.bytes_now},
+          {"rejects", rejects},
+          {"tables", tables}};
+}
+
+void print_result(const BackfillProgress& progress, double seconds) {
+  std::vector<std::vector<std::string>> rows{{"table", "rows", "bytes", "state", "how"}};
+  for (const TableReport& table : progress.tables) {
+    std::string state = table.error.empty() ? std::string(name(table.state)) : "failed";
+    if (table.rejects) state += fmt::format(", {} rejects", table.rejects);
+    if (table.retries) state += fmt::format(", {} retries", table.retries);
+    rows.push_back({table.name, human_count(table.rows), human_bytes(table.bytes), state, table.way});
+  }
+  std::fputs(columns(rows).c_str(), stdout);
+  std::printf("%s rows in %s (%s rows/s)\n", human_count(progress.rows_now).c_str(),
+              human_duration(seconds).c_str(),
+              human_count(static_cast<std::uint64_t>(static_cast<double>(progress.rows_now) /
+                                                     std::max(seconds, 0.001)))
+                  .c_str());
+}
+
+}  // namespace
+
+int run_backfill(const Invocation& invocation) {
+  Options options(invocation, {"PLAN"});
+  options.add()("jobs,j", po::value<std::string>(), "workers (the plan's backfill.jobs)")(
+      "rows-per-second", po::value<std::string>(), "at most so many rows a second; 0: no limit")(
+      "bytes-per-second", po::value<std::string>(), "at most so many bytes a second, \"20MiB\"")(
+      "allow-existing", "the target's tables may hold rows already: those are left as they are");
+  if (!options.parse()) return kDone;
+  Plan plan = options.plan();
+  for (const auto& [option, setting] : {std::pair{"jobs", "jobs"},
+                                        {"rows-per-second", "rows_per_second"},
+                                        {"bytes-per-second", "bytes_per_second"}}) {
+    if (options.flag(option)) apply_setting(plan.backfill, setting, options.get<std::string>(option));
+  }
+  MigrationRun migration(plan, invocation.interrupt, invocation.line);
+  ProgressDisplay display;
+  BackfillProgress last;
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const auto tick = [&](const BackfillProgress& progress) {
+    last = progress;
+    display.show(progress);
+  };
+  const auto started = [&](const StartReport& report) {
+    print_findings(report.findings, false);
+    for (const std::string& table : report.tables_created) {
+      std::fprintf(stderr, "created table %s\n", table.c_str());
+    }
+    if (report.resumed) std::fprintf(stderr, "going on where the last run stopped\n");
+  };
+  try {
+    last = migration.backfill({.allow_existing = options.flag("allow-existing")}, tick, started);
+  } catch (const Error& error) {
+    display.clear();
+    if (error.kind() == ErrorKind::cancelled && options.json()) {
+      std::printf("%s\n", to_json(last, seconds(), true).dump(2).c_str());
+    }
+    throw;
+  }
+  display.clear();
+  if (options.json()) {
+    std::printf("%s\n", to_json(last, seconds(), false).dump(2).c_str());
+  } else {
+    print_result(last, seconds());
+  }
+  bool failed = false;
+  std::uint64_t rejects = 0;
+  for (const TableReport& table : last.tables) {
+    rejects += table.rejects;
+    if (table.error.empty()) continue;
+    failed = true;
+    print_error(Error(ErrorKind::permanent, table.error).code(table.code).remedy(table.remedy));
+  }
+  if (failed) return kFailed;
+  if (rejects > 0) {
+    std::fprintf(stderr, "migrate: %llu rows were refused by the target\n  to do: see `migrate rejects PLAN`\n",
+                 static_cast<unsigned long long>(rejects));
+    return kDifferences;
+  }
+  return kDone;
+}
+
+}  // namespace migrator::cli

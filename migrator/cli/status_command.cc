@@ -1,0 +1,142 @@
+#include <cstdio>
+#include <ctime>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "checkpoints/store.h"
+#include "migrator/cli/command.h"
+#include "migrator/cli/console.h"
+
+namespace migrator::cli {
+namespace {
+
+std::string at(Clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(time)));
+}
+
+nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
+  nlohmann::json document = {{"checkpoint", path}, {"tables", nlohmann::json::array()}};
+  if (const auto migration = store.migration()) {
+    document["name"] = migration->name;
+    document["id"] = migration->id;
+    document["plan_fingerprint"] = migration->plan_fingerprint;
+  }
+  for (const TableProgress& table : store.tables()) {
+    document["tables"].push_back({{"table", table.table},
+                                  {"state", name(table.state)},
+                                  {"rows", table.rows},
+                                  {"rows_estimate", table.rows_estimate},
+                                  {"bytes", table.bytes},
+                                  {"chunks_done", table.chunks_done},
+                                  {"chunks_cut", table.chunks_cut},
+                                  {"cut_to_end", table.cut_to_end},
+                                  {"rejects", table.rejects_open}});
+  }
+  document["verify"] = nlohmann::json::array();
+  for (const VerifyOutcome& outcome : store.verify_outcomes()) {
+    document["verify"].push_back({{"table", outcome.table},
+                                  {"at", at(outcome.at)},
+                                  {"rows", outcome.rows},
+                                  {"missing", outcome.missing},
+                                  {"extra", outcome.extra},
+                                  {"differing", outcome.differing},
+                                  {"complete", outcome.complete}});
+  }
+  const Control control = store.control();
+  document["paused"] = control.paused;
+  document["settings"] = control.settings;
+  const auto owner = store_owner(path);
+  document["running"] = owner.has_value();
+  if (owner) {
+    document["owner"] = {{"pid", owner->pid},
+                         {"host", owner->host},
+                         {"command", owner->command},
+                         {"since", at(owner->since)}};
+  }
+  document["events"] = nlohmann::json::array();
+  for (const Event& event : store.events(20)) {
+    document["events"].push_back(
+        {{"at", at(event.at)}, {"kind", event.kind}, {"table", event.table}, {"text", event.text}});
+  }
+  return document;
+}
+
+void print(const nlohmann::json& status) {
+  if (!status.contains("name")) {
+    std::printf("nothing was begun yet\n");
+    return;
+  }
+  std::printf("migration %s", status["name"].get<std::string>().c_str());
+  if (status["running"].get<bool>()) {
+    const auto& owner = status["owner"];
+    std::printf(", in the hands of pid %lld on %s (`%s`) since %s%s\n",
+                static_cast<long long>(owner["pid"].get<std::int64_t>()),
+                owner["host"].get<std::string>().c_str(), owner["command"].get<std::string>().c_str(),
+                owner["since"].get<std::string>().c_str(),
+                status["paused"].get<bool>() ? ", PAUSED" : "");
+  } else {
+    std::printf(", no command is running\n");
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"table", "state", "rows", "of about", "bytes", "chunks", "rejects", "last verify"}};
+  for (const auto& table : status["tables"]) {
+    std::string verified = "never";
+    for (const auto& outcome : status["verify"]) {
+      if (outcome["table"] != table["table"]) continue;
+      const auto differences = outcome["missing"].get<std::uint64_t>() +
+                               outcome["extra"].get<std::uint64_t>() +
+                               outcome["differing"].get<std::uint64_t>();
+      verified = (!outcome["complete"].get<bool>() ? "incomplete"
+                  : differences == 0               ? "equal"
+                                                   : fmt::format("{} differ", differences)) +
+                 " at " + outcome["at"].get<std::string>();
+    }
+    rows.push_back({table["table"], table["state"], human_count(table["rows"]),
+                    human_count(table["rows_estimate"]), human_bytes(table["bytes"]),
+                    fmt::format("{}/{}{}", table["chunks_done"].get<std::uint64_t>(),
+                                table["chunks_cut"].get<std::uint64_t>(),
+                                table["cut_to_end"].get<bool>() ? "" : "+"),
+                    human_count(table["rejects"]), verified});
+  }
+  std::fputs(columns(rows).c_str(), stdout);
+  for (const auto& [setting, value] : status["settings"].items()) {
+    std::printf("set: %s=%s\n", setting.c_str(), value.get<std::string>().c_str());
+  }
+  for (const auto& event : status["events"]) {
+    std::printf("%s  %s%s%s  %s\n", event["at"].get<std::string>().c_str(),
+                event["kind"].get<std::string>().c_str(), event["table"] == "" ? "" : "  ",
+                event["table"].get<std::string>().c_str(), event["text"].get<std::string>().c_str());
+  }
+}
+
+}  // namespace
+
+int run_status(const Invocation& invocation) {
+  Options options(invocation, {"PLAN"});
+  options.add()("watch,w", "show it again every second until stopped");
+  if (!options.parse()) return kDone;
+  const Plan plan = options.plan();
+  while (true) {
+    nlohmann::json status;
+    if (access(plan.checkpoint.c_str(), F_OK) == 0) {
+      const auto store = open_store_for_reading(plan.checkpoint);
+      status = to_json(*store, plan.checkpoint);
+    } else {
+      status = {{"checkpoint", plan.checkpoint}, {"tables", nlohmann::json::array()}, {"running", false}};
+    }
+    if (options.json()) {
+      std::printf("%s\n", status.dump(options.flag("watch") ? -1 : 2).c_str());
+    } else {
+      if (options.flag("watch") && isatty(STDOUT_FILENO)) std::printf("\x1b[H\x1b[J");
+      print(status);
+    }
+    std::fflush(stdout);
+    if (!options.flag("watch")) return kDone;
+    if (!invocation.interrupt.sleep(std::chrono::seconds(1))) return kInterrupted;
+  }
+}
+
+}  // namespace migrator::cli

@@ -1,0 +1,179 @@
+#include "migrator/copy/chunk_recovery.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "migrator/copy/stop_point.h"
+
+namespace migrator {
+namespace {
+
+constexpr std::chrono::milliseconds kLease{60'000};
+
+}  // namespace
+
+void ChunkRecovery::open_sessions() {
+  if (!sessions_.writer) sessions_.writer = open_target(context_.endpoints, context_.interrupt);
+  if (!sessions_.recovery) sessions_.recovery = open_source(context_.endpoints, context_.interrupt);
+}
+
+// Which of the two sessions was lost an error does not say; opening one anew costs little.
+void ChunkRecovery::close_sessions(const Error& error) {
+  if (sessions_.writer) sessions_.writer.session().rollback();
+  if (error.scope() != ErrorScope::session) return;
+  sessions_.writer.close();
+  sessions_.recovery.close();
+}
+
+ChunkDone ChunkRecovery::run(Error error) {
+  Backoff backoff(context_.retry, context_.interrupt);
+  Way way = Way::direct;
+  while (true) {
+    if (error.kind() == ErrorKind::data) {
+      if (way == Way::bisect) throw error;
+      way = error.duplicate_key() && way == Way::direct ? Way::merge : Way::bisect;
+    } else if (!backoff.again(error)) {
+      context_.interrupt.check();
+      throw error;
+    }
+    try {
+      open_sessions();
+      if (const auto already = claim()) return *already;
+      return copy(way);
+    } catch (const Error& next) {
+      close_sessions(next);
+      context_.interrupt.check();
+      error = next;
+      table_.retries.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+}
+
+// Claims the chunk anew. If its fence says done, the commit whose answer was lost has happened.
+std::optional<ChunkDone> ChunkRecovery::claim() {
+  Session& session = sessions_.writer.session();
+  epoch_ = context_.store.next_epoch(context_.epoch);
+  context_.store.claim_chunk(table_.route.name, chunk_.number, epoch_, kLease);
+  session.begin();
+  const ChunkFence::Claim claim = context_.fence.claim(session, chunk_, epoch_);
+  session.commit();
+  if (!claim.done) return std::nullopt;
+  return ChunkDone{claim.rows, 0, {}};
+}
+
+ChunkDone ChunkRecovery::copy(Way way) {
+  Session& session = sessions_.writer.session();
+  count_ = {};
+  present_ = 0;
+  rejects_.clear();
+  session.begin();
+  context_.fence.lock(session, chunk_, epoch_);
+  if (way == Way::bisect) {
+    bisect(chunk_.range);
+  } else {
+    load(chunk_.range, way == Way::merge ? LoadMode::merge : LoadMode::direct);
+  }
+  // The rejects are written down before the commit that makes the chunk done: after a crash in between the
+  // chunk is copied again, and its rejects with it. The other way round they would be forgotten.
+  context_.store.clear_rejects(table_.route.name, chunk_.number);
+  for (const Reject& reject : rejects_) context_.store.put_reject(reject);
+  stop_point("rejects_recorded");
+  context_.fence.complete(session, chunk_, epoch_, count_.rows);
+  session.commit();
+  stop_point("chunk_recovered");
+  table_.expects_present = present_ > 0;
+  return count_;
+}
+
+void ChunkRecovery::load(const KeyRange& range, LoadMode mode) {
+  const TableCopy::Form& form = table_.form(*sessions_.recovery, *sessions_.writer);
+  const auto rows = sessions_.recovery->read(table_.route.read, range, form.layout);
+  const auto sink = sessions_.writer->load(table_.route.write, form.layout, mode);
+  RowBatch batch;
+  std::uint64_t bytes = 0;
+  while (rows->next(batch)) {
+    if (form.transcoder) form.transcoder->apply(batch);
+    bytes += batch.bytes();
+    context_.pacer.admit(batch.rows(), batch.bytes());
+    sink->write(batch);
+  }
+  const LoadCount count = sink->finish();
+  count_.rows += count.inserted + count.present;
+  count_.bytes += bytes;
+  present_ += count.present;
+}
+
+void ChunkRecovery::bisect(const KeyRange& range) {
+  Session& session = sessions_.writer.session();
+  context_.interrupt.check();
+  session.execute("SAVEPOINT migrator_bisect");
+  try {
+    load(range, LoadMode::merge);
+    session.execute("RELEASE SAVEPOINT migrator_bisect");
+    return;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
+    session.execute("ROLLBACK TO SAVEPOINT migrator_bisect");
+    session.execute("RELEASE SAVEPOINT migrator_bisect");
+    // Boundaries count the rows that `where` leaves out, too.
+    ReadSpec all = table_.route.read;
+    all.where.clear();
+    const std::uint64_t rows = sessions_.recovery->count(all, range);
+    if (rows <= 1) {
+      reject(range, error);
+      return;
+    }
+    const std::optional<Key> middle = sessions_.recovery->nth_key(all, range, rows / 2);
+    if (!middle) throw;  // rows went away meanwhile: another try sees them so
+    if (range.upper && *middle == *range.upper) throw;
+    const KeyRange upper_half{middle, range.upper};
+    bisect({range.lower, middle});
+    bisect(upper_half);
+  }
+}
+
+std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
+  open_sessions();
+  ReadSpec all = table_.route.read;
+  all.where.clear();
+  // The range that holds this key alone: from the key before it.
+  KeyRange range{chunk_.range.lower, reject.key};
+  const std::uint64_t rows = sessions_.recovery->count(all, range);
+  if (rows > 1) range.lower = sessions_.recovery->nth_key(all, range, rows - 1);
+  Session& session = sessions_.writer.session();
+  try {
+    session.begin();
+    load(range, LoadMode::merge);
+    session.commit();
+    return std::nullopt;
+  } catch (const Error& error) {
+    close_sessions(error);
+    if (error.kind() != ErrorKind::data) throw;
+    return error;
+  }
+}
+
+void ChunkRecovery::reject(const KeyRange& range, const Error& error) {
+  const std::optional<Key> key = sessions_.recovery->nth_key(table_.route.read, range, 1);
+  if (!key) return;  // deleted meanwhile
+  Reject reject;
+  reject.table = table_.route.name;
+  reject.key = *key;
+  reject.chunk = chunk_.number;
+  reject.code = error.code();
+  reject.error = error.what();
+  reject.at = Clock::now();
+  rejects_.push_back(std::move(reject));
+  const std::uint64_t before = context_.store.open_rejects(table_.route.name);
+  if (before + rejects_.size() <= context_.rejects_max) return;
+  throw Error(ErrorKind::permanent,
+              fmt::format("{}: more than {} rows were refused by the target; the last one: {}",
+                          table_.route.name, context_.rejects_max, error.what()))
+      .table(table_.route.name)
+      .code(error.code())
+      .remedy("see `migrate rejects PLAN`, correct the plan's types for this table, or raise "
+              "backfill.max_rejects");
+}
+
+}  // namespace migrator

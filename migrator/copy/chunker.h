@@ -1,0 +1,66 @@
+// Cuts a table into chunks: consecutive half-open ranges of its key, each of about as many rows as are
+// copied in the target time.
+//
+// The frontier only moves forward, the last range has no upper bound, and every boundary is a key that the
+// source itself gave (or, for a dense integer key, a number within the key's reach): no row lies between
+// two chunks or in both, whatever the key's type, collation or gaps. What an earlier run cut and did not
+// finish is handed out first.
+//
+// Threads: next() and learn() may be called by several workers; each brings its own Source.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "adapters/adapter.h"
+#include "checkpoints/store.h"
+
+namespace migrator {
+
+struct ChunkLimits {
+  std::chrono::milliseconds target{500};
+  std::uint64_t rows_max = 100'000;
+  std::uint64_t bytes_max = 16u << 20;
+};
+
+class Chunker {
+ public:
+  Chunker(CheckpointStore& store, std::string table, ReadSpec spec, const ChunkLimits& limits);
+
+  // The next chunk to copy; absent when everything has been handed out. Asks the source for the boundary,
+  // and may throw what it throws: nothing is cut then, and next() may be called again.
+  std::optional<Chunk> next(Source& source);
+
+  // How a chunk went: the next ones are cut accordingly. took is the whole time that the chunk occupied a
+  // worker, waiting for rate limits included.
+  void learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
+             std::chrono::microseconds took);
+
+  void set_limits(const ChunkLimits& limits);
+  std::uint64_t chunk_rows() const;  // how many rows the next cut aims at
+
+ private:
+  std::optional<Key> boundary(Source& source);
+  std::optional<Key> integer_boundary(Source& source);
+  std::uint64_t clamp(std::uint64_t rows) const;
+  bool walks_integers() const;
+
+  CheckpointStore& store_;
+  const std::string table_;
+  const ReadSpec spec_;
+
+  mutable std::mutex mutex_;
+  ChunkLimits limits_;
+  std::deque<Chunk> left_over_;
+  std::optional<Key> frontier_;
+  bool cut_to_end_ = false;
+  std::uint64_t rows_ = 0;           // aimed at
+  double bytes_per_row_ = 0;         // 0: not known yet
+  bool dense_ = false;               // integer keys: few gaps, so a boundary needs no query
+  std::optional<std::int64_t> last_;  // integer keys: the highest, when last asked
+};
+
+}  // namespace migrator

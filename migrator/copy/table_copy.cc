@@ -1,0 +1,40 @@
+#include "migrator/copy/table_copy.h"
+
+#include <algorithm>
+
+namespace migrator {
+
+const TableCopy::Form& TableCopy::form(Source& source, Target& target) {
+  const std::lock_guard lock(mutex_);
+  if (form_) return *form_;
+  const std::vector<RowLayout> takes = target.layouts(route.write);
+  Form form;
+  for (const RowLayout& layout : source.layouts(route.read)) {
+    if (std::find(takes.begin(), takes.end(), layout) == takes.end()) continue;
+    form.layout = layout;
+    break;
+  }
+  if (form.layout.format.empty()) {
+    throw Error(ErrorKind::invariant, "the two sides share no row layout for " + route.name)
+        .table(route.name);
+  }
+  if (form.layout == cells_layout()) {
+    form.transcoder =
+        std::make_unique<Transcoder>(route.read.columns, route.write.columns, route.name);
+  }
+  if (way_.empty()) way_ = form.layout.format;
+  form_ = std::move(form);
+  return *form_;
+}
+
+void TableCopy::set_way(const std::string& way) {
+  const std::lock_guard lock(mutex_);
+  way_ = way;
+}
+
+std::string TableCopy::way() const {
+  const std::lock_guard lock(mutex_);
+  return way_;
+}
+
+}  // namespace migrator

@@ -1,0 +1,72 @@
+// What the workers of a backfill share: about one table (TableCopy), and about the whole run (CopyContext).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "migrator/capture/chunk_fence.h"
+#include "migrator/copy/backoff.h"
+#include "migrator/copy/chunker.h"
+#include "migrator/copy/endpoints.h"
+#include "migrator/copy/pacer.h"
+#include "migrator/copy/transcoder.h"
+#include "plans/route.h"
+
+namespace migrator {
+
+// References outlive the run. Threads: all members may be used by several workers.
+struct CopyContext {
+  const Endpoints& endpoints;
+  CheckpointStore& store;
+  const ChunkFence& fence;
+  Interrupt& interrupt;
+  Pacer& pacer;
+  RetryPolicy retry;
+  std::uint64_t epoch = 0;         // of this run: what it claims, it claims with this or higher
+  std::uint64_t rejects_max = 0;   // per table
+  std::size_t read_ahead_bytes = 0;  // per worker
+  bool colocate = true;            // use a co-located copy where there is one
+};
+
+class TableCopy {
+ public:
+  TableCopy(const TableRoute& table_route, CheckpointStore& store, const ChunkLimits& limits)
+      : route(table_route), chunker(store, table_route.name, table_route.read, limits) {}
+
+  const TableRoute& route;
+  Chunker chunker;
+
+  // The layout in which this table's rows travel, and what turns them into the target's types. Chosen at
+  // the first call, with whichever sessions ask first: sessions of one side are all alike.
+  struct Form {
+    RowLayout layout;
+    std::unique_ptr<const Transcoder> transcoder;  // null where the layout is wire rows
+  };
+  const Form& form(Source& source, Target& target);
+
+  // A row is counted here when its chunk is committed.
+  std::atomic<std::uint64_t> rows{0}, bytes{0}, retries{0};
+  // How the rows travel, for people: "pgcopy-binary", "ATTACH", "cells".
+  void set_way(const std::string& way);
+  std::string way() const;
+  // The last merge found rows that were there already, so the next chunk merges without trying first.
+  std::atomic<bool> expects_present{false};
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Form> form_;
+  std::string way_;
+};
+
+// The sessions of one worker; opened when first needed, closed when poisoned.
+struct WorkerSessions {
+  Opened<Source> reader;    // used by the read-ahead thread alone while that runs
+  Opened<Source> recovery;  // reads a chunk again after a failure
+  Opened<Target> writer;
+};
+
+}  // namespace migrator

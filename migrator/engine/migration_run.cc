@@ -1,0 +1,385 @@
+#include "migrator/engine/migration_run.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "migrator/copy/chunk_recovery.h"
+#include "migrator/engine/preflight.h"
+#include "migrator/engine/steering.h"
+#include "migrator/engine/target_schema.h"
+
+namespace migrator {
+namespace {
+
+// Bytes that all workers' read-ahead may hold together, and the least that each has. 64 MiB is some 150'000
+// rows of 400 bytes: more than what a server sends while the other commits.
+constexpr std::size_t kReadAheadBytes = 64u << 20;
+constexpr std::size_t kReadAheadBytesLeast = 2u << 20;
+
+std::string random_id() {
+  std::random_device device;
+  std::string id;
+  for (int word = 0; word < 4; ++word) id += fmt::format("{:08x}", device());
+  return id;
+}
+
+// The schemas that the plan's names mention, the session's own first.
+std::set<std::string> schemas_of(const Plan& plan, bool target) {
+  std::set<std::string> schemas{""};
+  for (const TablePlan& table : plan.tables) {
+    const std::string& name = target && !table.to.empty() ? table.to : table.name;
+    if (target && table.to.empty()) continue;
+    const std::size_t dot = name.find('.');
+    if (dot != std::string::npos) schemas.insert(name.substr(0, dot));
+  }
+  return schemas;
+}
+
+Catalog read_catalogs(Session& session, const std::set<std::string>& schemas) {
+  Catalog catalog = session.catalog();
+  for (const std::string& schema : schemas) {
+    if (schema.empty()) continue;
+    // A dot may just as well be part of a table's name.
+    const bool is_name = std::any_of(
+        catalog.tables.begin(), catalog.tables.end(),
+        [&](const TableSchema& table) { return table.name.name.starts_with(schema + "."); });
+    if (is_name) continue;
+    Catalog more = session.catalog(schema);
+    for (TableSchema& table : more.tables) {
+      if (table.name.schema.empty()) table.name.schema = schema;
+      catalog.tables.push_back(std::move(table));
+    }
+  }
+  return catalog;
+}
+
+void throw_on_errors(const std::vector<Finding>& findings, ErrorKind kind) {
+  if (!has_errors(findings)) return;
+  std::string text, remedy;
+  int count = 0;
+  for (const Finding& finding : findings) {
+    if (finding.severity != Severity::error) continue;
+    if (++count > 10) continue;
+    text += fmt::format("{}{}{}{}", text.empty() ? "" : "\n  ", finding.table,
+                        finding.table.empty() ? "" : ": ", finding.text);
+    if (!finding.remedy.empty()) text += fmt::format("\n    to do: {}", finding.remedy);
+  }
+  if (count > 10) text += fmt::format("\n  and {} more", count - 10);
+  throw Error(kind, text).remedy("`migrate check PLAN` shows everything that was found");
+}
+
+}  // namespace
+
+Endpoints endpoints_of(const Plan& plan) {
+  return {Url::parse(plan.source_url), Url::parse(plan.target_url), {}, {}};
+}
+
+Surroundings look_around(const Plan& plan, Session& source, Session& target) {
+  return {read_catalogs(source, schemas_of(plan, false)),
+          read_catalogs(target, schemas_of(plan, true))};
+}
+
+struct MigrationRun::Sides {
+  Opened<Source> source;
+  Opened<Target> target;
+  std::vector<TableRoute> routes;
+};
+
+MigrationRun::MigrationRun(Plan plan, Interrupt& interrupt, std::string command)
+    : plan_(std::move(plan)),
+      endpoints_(endpoints_of(plan_)),
+      interrupt_(interrupt),
+      command_(std::move(command)),
+      fence_(plan_.name) {}
+
+MigrationRun::~MigrationRun() = default;
+
+CheckpointStore& MigrationRun::store() {
+  if (!store_) store_ = open_store(plan_.checkpoint, command_);
+  return *store_;
+}
+
+MigrationRun::Sides& MigrationRun::sides() {
+  if (!sides_) {
+    auto opened = std::make_unique<Sides>();
+    opened->source = open_source(endpoints_, interrupt_);
+    opened->target = open_target(endpoints_, interrupt_);
+    sides_ = std::move(opened);
+  }
+  return *sides_;
+}
+
+MigrationRun::CheckReport MigrationRun::check(const StartOptions& options) {
+  CheckReport report;
+  Sides& both = sides();
+  const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
+  Routes routes = resolve_routes(plan_, around.source, around.target,
+                                 both.source.session().dialect(), both.target.session().dialect());
+  report.findings = routes.findings;
+  std::unique_ptr<CheckpointStore> existing;
+  try {
+    existing = open_store_for_reading(plan_.checkpoint);
+  } catch (const Error&) {
+    // There is none yet; if there is one that cannot be read, start() says so.
+  }
+  const std::vector<Finding> more =
+      preflight(plan_, routes.tables, *both.source, *both.target, existing.get(),
+                {.allow_existing = options.allow_existing});
+  report.findings.insert(report.findings.end(), more.begin(), more.end());
+  for (const std::string& left : around.source.not_carried) {
+    report.findings.push_back({Severity::note, "", left + " is not carried to the target", ""});
+  }
+  report.findings.push_back(
+      {Severity::warning, "", "writes to the source are not followed in this version",
+       "stop the writers from the beginning of the backfill until the target has taken over"});
+  report.statements = TargetSchema(both.target.session()).missing_tables(routes.tables);
+  return report;
+}
+
+std::vector<Finding> MigrationRun::resolve(const StartOptions& options) {
+  Sides& both = sides();
+  const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
+  Routes routes = resolve_routes(plan_, around.source, around.target,
+                                 both.source.session().dialect(), both.target.session().dialect());
+  throw_on_errors(routes.findings, ErrorKind::usage);
+  both.routes = std::move(routes.tables);
+  const std::vector<Finding> more =
+      preflight(plan_, both.routes, *both.source, *both.target, store_.get(),
+                {.allow_existing = options.allow_existing});
+  throw_on_errors(more, ErrorKind::gate);
+  routes.findings.insert(routes.findings.end(), more.begin(), more.end());
+  return routes.findings;
+}
+
+void MigrationRun::refuse_changed_plan(CheckpointStore& store) const {
+  const auto known = store.migration();
+  if (!known || known->plan_fingerprint == fingerprint(plan_)) return;
+  std::string difference;
+  for (const std::string& line : meaning_difference(known->plan_meaning, meaning(plan_))) {
+    difference += "\n  " + line;
+  }
+  throw Error(ErrorKind::gate, "the plan has changed since this migration was begun:" + difference)
+      .remedy("take the change back; or begin a new migration with another name, checkpoint and empty "
+              "target tables");
+}
+
+void MigrationRun::adopt_target(const StartOptions& options, StartReport& report) {
+  Session& target = sides().target.session();
+  if (options.forget_target) {
+    fence_.install(target);
+    fence_.remove(target);
+  }
+  fence_.install(target);
+  const auto known = store().migration();
+  if (!known) {
+    const std::string id = random_id();
+    if (fence_.owner_id(target)) fence_.adopt(target, id);  // throws: it is another's
+    store().begin_migration({id, plan_.name, fingerprint(plan_), meaning(plan_)});
+    fence_.adopt(target, id);
+    return;
+  }
+  report.resumed = true;
+  std::uint64_t chunks_done = 0;
+  for (const TableProgress& table : store().tables()) chunks_done += table.chunks_done;
+  if (!fence_.owner_id(target) && chunks_done > 0) {
+    throw Error(ErrorKind::gate,
+                fmt::format("the checkpoint store has {} chunks done, but the target knows nothing of "
+                            "this migration: it was emptied, restored, or is another database",
+                            chunks_done))
+        .remedy("give the plan its target back; or empty the target tables, move " +
+                plan_.checkpoint + " away and begin anew");
+  }
+  fence_.adopt(target, known->id);
+  const auto done = fence_.done_counts(target);
+  for (const TableProgress& table : store().tables()) {
+    const auto found = done.find(table.table);
+    const std::uint64_t on_target = found == done.end() ? 0 : found->second;
+    if (table.chunks_done <= on_target) continue;
+    throw Error(ErrorKind::gate,
+                fmt::format("{}: the checkpoint store has {} chunks done, the target only {}: was the "
+                            "target restored from an older copy?",
+                            table.table, table.chunks_done, on_target))
+        .table(table.table)
+        .remedy("empty the target tables, move " + plan_.checkpoint +
+                " away, run `migrate start PLAN --forget-target`, and begin anew");
+  }
+}
+
+StartReport MigrationRun::start(const StartOptions& options) {
+  StartReport report;
+  CheckpointStore& checkpoint = store();
+  refuse_changed_plan(checkpoint);
+  report.findings = resolve(options);
+  Sides& both = sides();
+  adopt_target(options, report);
+  TargetSchema schema(both.target.session());
+  report.tables_created = schema.create_tables(both.routes);
+  if (!report.tables_created.empty()) {
+    // The target's own spelling of the new tables' types decides how rows are written.
+    const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
+    Routes routes = resolve_routes(plan_, around.source, around.target,
+                                   both.source.session().dialect(), both.target.session().dialect());
+    throw_on_errors(routes.findings, ErrorKind::invariant);
+    both.routes = std::move(routes.tables);
+  }
+  for (const TableRoute& route : both.routes) {
+    checkpoint.put_table(route.name, route.source.rows_estimate, route.source.bytes_estimate);
+  }
+  checkpoint.add_event({Clock::now(), "started", "", command_});
+  return report;
+}
+
+BackfillProgress MigrationRun::backfill(const StartOptions& options,
+                                     std::function<void(const BackfillProgress&)> tick,
+                                     std::function<void(const StartReport&)> started) {
+  const StartReport report = start(options);
+  if (started) started(report);
+  Sides& both = sides();
+  const BackfillPlan& settings = plan_.backfill;
+  const bool concurrent = both.target.session().dialect().concurrent_writers();
+  const int jobs = concurrent ? settings.jobs : 1;
+  Pacer pacer(interrupt_);
+  CopyContext context{.endpoints = endpoints_,
+                      .store = store(),
+                      .fence = fence_,
+                      .interrupt = interrupt_,
+                      .pacer = pacer,
+                      .retry = {},
+                      .epoch = store().next_epoch(fence_.highest_epoch(both.target.session())),
+                      .rejects_max = settings.rejects_max,
+                      .read_ahead_bytes = std::max(kReadAheadBytesLeast, kReadAheadBytes / jobs),
+                      .colocate = true};
+  BackfillHooks hooks;
+  hooks.tick = std::move(tick);
+  hooks.finish_table = [](const TableRoute& route, Session& target) {
+    TargetSchema(target).build_indexes(route);
+  };
+  store().add_event({Clock::now(), "backfill_started", "", fmt::format("epoch {}", context.epoch)});
+  Backfill backfill(both.routes, context,
+                    {settings.chunk_target, settings.chunk_rows_max, settings.chunk_bytes_max}, jobs,
+                    std::move(hooks));
+  BackfillProgress result;
+  {
+    const Steering steering(settings, store(), endpoints_, interrupt_, pacer, backfill);
+    result = backfill.run();
+  }
+  const bool all_in = std::all_of(result.tables.begin(), result.tables.end(),
+                                  [](const TableReport& table) { return table.error.empty(); });
+  if (all_in) finish_tables();
+  store().add_event({Clock::now(), all_in ? "backfill_finished" : "backfill_failed", "",
+                     fmt::format("{} rows in this run", result.rows_now)});
+  return result;
+}
+
+void MigrationRun::finish_tables() {
+  Sides& both = sides();
+  for (const TableRoute& route : both.routes) {
+    const bool nullable = std::any_of(route.read.key.begin(), route.read.key.end(),
+                                      [](const Column& column) { return column.nullable; });
+    if (!nullable) continue;
+    if (const std::uint64_t rows = both.source->null_keys(route.read)) {
+      throw Error(ErrorKind::gate, fmt::format("{}: {} rows with NULL in their key came in during the "
+                                               "copy, and were not copied",
+                                               route.name, rows))
+          .table(route.name)
+          .remedy("give these rows a key and run the same command again");
+    }
+  }
+  if (store().step_done("target_finished")) return;
+  TargetSchema schema(both.target.session());
+  schema.add_foreign_keys(both.routes);
+  for (const TableRoute& route : both.routes) {
+    interrupt_.check();
+    schema.after_load(route);
+  }
+  store().mark_step("target_finished");
+}
+
+std::vector<TableComparison> MigrationRun::verify(const std::vector<std::string>& only,
+                                               std::function<void(const TableComparison&)> tick) {
+  resolve({.allow_existing = true});
+  for (const std::string& name : only) {
+    const bool known = std::any_of(plan_.tables.begin(), plan_.tables.end(),
+                                   [&](const TablePlan& table) { return table.name == name; });
+    if (known) continue;
+    std::vector<std::string> names;
+    for (const TablePlan& table : plan_.tables) names.push_back(table.name);
+    const std::string near = nearest(name, names);
+    throw Error(ErrorKind::usage, fmt::format("the plan has no table `{}`", name))
+        .remedy(near.empty() ? "name a table of the plan" : fmt::format("did you mean `{}`?", near));
+  }
+  Comparer comparer(endpoints_, interrupt_, plan_.verify.sample_log);
+  std::vector<TableComparison> results;
+  for (const TableRoute& route : sides().routes) {
+    if (!only.empty() && std::find(only.begin(), only.end(), route.name) == only.end()) continue;
+    TableComparison result;
+    result.table = route.name;
+    try {
+      if (!route.target_exists) {
+        throw Error(ErrorKind::permanent, "the target has no table " + route.write.table.text())
+            .remedy("run `migrate backfill PLAN` first");
+      }
+      result = comparer.compare(route, tick);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      result.complete = false;
+      result.error = error.what();
+      result.remedy = error.remedy();
+    }
+    store().put_verify({result.table, Clock::now(), result.rows_source, result.missing, result.extra,
+                        result.differing, result.complete});
+    if (tick) tick(result);
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::int64_t>& id) {
+  RetryReport report;
+  refuse_changed_plan(store());
+  std::vector<Reject> rejects;
+  if (id) {
+    const std::optional<Reject> one = store().reject(*id);
+    if (!one) {
+      throw Error(ErrorKind::usage, fmt::format("there is no reject {}", *id))
+          .remedy("`migrate rejects PLAN` lists them");
+    }
+    if (one->open) rejects.push_back(*one);
+  } else {
+    rejects = store().rejects("", true, 1'000'000);
+  }
+  if (rejects.empty()) return report;
+  resolve({.allow_existing = true});
+  StartReport unused;
+  adopt_target({}, unused);
+  Pacer pacer(interrupt_);
+  CopyContext context{endpoints_, store(), fence_, interrupt_, pacer, {}, 0, 0, 0, false};
+  WorkerSessions sessions;
+  for (const TableRoute& route : sides().routes) {
+    TableCopy table(route, store(), {});
+    for (const Reject& reject : rejects) {
+      if (reject.table != route.name) continue;
+      interrupt_.check();
+      const std::optional<Chunk> chunk = store().chunk(route.name, reject.chunk);
+      if (!chunk) continue;
+      if (const auto refused = ChunkRecovery(table, context, sessions, *chunk).retry(reject)) {
+        Reject again = reject;
+        again.error = refused->what();
+        again.code = refused->code();
+        again.at = Clock::now();
+        store().put_reject(again);
+        ++report.refused;
+      } else {
+        store().resolve_reject(reject.id, "retried");
+        ++report.resolved;
+      }
+    }
+  }
+  return report;
+}
+
+}  // namespace migrator

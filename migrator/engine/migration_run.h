@@ -1,0 +1,97 @@
+// A migration in hand: the plan, both databases, and its checkpoint store; and the commands on it.
+//
+// Threads: one; the interrupt may be requested from another.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoints/store.h"
+#include "migrator/copy/backfill.h"
+#include "migrator/copy/endpoints.h"
+#include "migrator/verify/comparer.h"
+#include "plans/route.h"
+
+namespace migrator {
+
+// Connection settings from a plan. Throws Error(usage) for a bad URL.
+Endpoints endpoints_of(const Plan& plan);
+
+// What both databases hold now.
+struct Surroundings {
+  Catalog source, target;
+};
+Surroundings look_around(const Plan& plan, Session& source, Session& target);
+
+struct StartOptions {
+  bool allow_existing = false;
+  bool forget_target = false;  // drop the fences of an earlier run whose checkpoint store is lost
+};
+
+struct StartReport {
+  std::vector<Finding> findings;            // notes and warnings
+  std::vector<std::string> tables_created;  // the plan's names
+  bool resumed = false;
+};
+
+class MigrationRun {
+ public:
+  // Reads nothing yet. `command` is shown to whoever finds the store held.
+  MigrationRun(Plan plan, Interrupt& interrupt, std::string command);
+  ~MigrationRun();
+
+  const Plan& plan() const { return plan_; }
+  const Endpoints& endpoints() const { return endpoints_; }
+
+  // Everything that start() would refuse or do, without doing it. `statements` is the DDL.
+  struct CheckReport {
+    std::vector<Finding> findings;
+    std::vector<std::string> statements;
+  };
+  CheckReport check(const StartOptions& options);
+
+  // Target schema, chunk fences, identity. Safe to run again. Throws Error(usage) where the plan does not
+  // fit the source, Error(gate) where preflight refuses, where the plan has changed, where another process
+  // holds the store or another migration the target.
+  StartReport start(const StartOptions& options);
+
+  // start(), then every row, then indexes, foreign keys and sequences. The progress returned has the errors
+  // of tables that failed.
+  BackfillProgress backfill(const StartOptions& options,
+                            std::function<void(const BackfillProgress&)> tick,
+                            std::function<void(const StartReport&)> started);
+
+  // Compares every row of both sides. Tables not in `only` are left out, unless it is empty.
+  std::vector<TableComparison> verify(const std::vector<std::string>& only,
+                                      std::function<void(const TableComparison&)> tick);
+
+  // Copies the open rejects again. Returns how many are still refused.
+  struct RetryReport {
+    std::uint64_t resolved = 0, refused = 0;
+  };
+  RetryReport retry_rejects(const std::optional<std::int64_t>& id);
+
+  CheckpointStore& store();
+
+ private:
+  struct Sides;
+  Sides& sides();
+  // Throws for findings of severity error. Returns the others.
+  std::vector<Finding> resolve(const StartOptions& options);
+  void refuse_changed_plan(CheckpointStore& store) const;
+  void adopt_target(const StartOptions& options, StartReport& report);
+  void finish_tables();
+
+  const Plan plan_;
+  const Endpoints endpoints_;
+  Interrupt& interrupt_;
+  const std::string command_;
+  const ChunkFence fence_;
+  std::unique_ptr<CheckpointStore> store_;
+  std::unique_ptr<Sides> sides_;
+};
+
+}  // namespace migrator

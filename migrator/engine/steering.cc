@@ -1,0 +1,185 @@
+#include "migrator/engine/steering.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace migrator {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kStorePeriod = 250ms;
+constexpr auto kServerPeriod = 1000ms;
+
+std::uint64_t parse_count(const std::string& name, const std::string& value, std::uint64_t least,
+                          std::uint64_t most) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < least || number > most) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} must be a whole number from {} to {}", name, least, most))
+        .remedy("for example: migrate set PLAN " + name + "=" + std::to_string(std::max(least, std::uint64_t{1})));
+  }
+  return number;
+}
+
+int minutes_of_day(std::string_view text) {
+  if (text.size() == 5 && text[2] == ':' &&
+      text.find_first_not_of("0123456789:") == std::string_view::npos) {
+    const int hour = (text[0] - '0') * 10 + (text[1] - '0');
+    const int minute = (text[3] - '0') * 10 + (text[4] - '0');
+    if (hour <= 24 && minute < 60 && hour * 60 + minute <= 24 * 60) return hour * 60 + minute;
+  }
+  throw Error(ErrorKind::usage, fmt::format("`{}` is not a time of day", text))
+      .remedy("write a window as \"22:00-06:00\", in UTC");
+}
+
+}  // namespace
+
+void apply_setting(BackfillPlan& plan, const std::string& name, const std::string& value) {
+  constexpr std::uint64_t any = UINT64_MAX;
+  if (name == "jobs") {
+    plan.jobs = static_cast<int>(parse_count(name, value, 1, 64));
+  } else if (name == "rows_per_second") {
+    plan.rows_per_second = parse_count(name, value, 0, any);
+  } else if (name == "bytes_per_second") {
+    plan.bytes_per_second = parse_size(value);
+  } else if (name == "target_ms") {
+    plan.chunk_target = std::chrono::milliseconds(parse_count(name, value, 10, 600'000));
+  } else if (name == "max_rows") {
+    plan.chunk_rows_max = parse_count(name, value, 1, 10'000'000);
+  } else if (name == "max_bytes") {
+    plan.chunk_bytes_max = parse_size(value);
+  } else {
+    const std::string near = nearest(name, {"jobs", "rows_per_second", "bytes_per_second", "target_ms",
+                                            "max_rows", "max_bytes"});
+    throw Error(ErrorKind::usage, fmt::format("there is no setting `{}`", name))
+        .remedy(near.empty() ? "settings: jobs, rows_per_second, bytes_per_second, target_ms, "
+                               "max_rows, max_bytes"
+                             : fmt::format("did you mean `{}`?", near));
+  }
+}
+
+bool in_window(std::string_view window, std::chrono::system_clock::time_point now) {
+  if (window.empty()) return true;
+  const std::size_t dash = window.find('-');
+  if (dash == std::string_view::npos) minutes_of_day(window);
+  const int from = minutes_of_day(window.substr(0, dash)), to = minutes_of_day(window.substr(dash + 1));
+  const auto of_day = now - std::chrono::floor<std::chrono::days>(now);
+  const int minute =
+      static_cast<int>(std::chrono::duration_cast<std::chrono::minutes>(of_day).count());
+  return from <= to ? from <= minute && minute < to : minute >= from || minute < to;
+}
+
+Steering::Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,
+                   Interrupt& interrupt, Pacer& pacer, Backfill& backfill)
+    : plan_(plan),
+      store_(store),
+      endpoints_(endpoints),
+      interrupt_(interrupt),
+      pacer_(pacer),
+      backfill_(backfill) {
+  apply(store_.control());  // before the first chunk
+  store_thread_ = std::jthread([this](const std::stop_token& stop) { follow_store(stop); });
+  const ThrottlePlan& throttle = plan_.throttle;
+  if (throttle.max_lag > 0ms || throttle.max_active_sessions > 0 || throttle.max_lock_waits > 0) {
+    server_thread_ = std::jthread([this](const std::stop_token& stop) { watch_servers(stop); });
+  }
+}
+
+void Steering::apply(const Control& control) {
+  BackfillPlan now = plan_;
+  for (const auto& [name, value] : control.settings) apply_setting(now, name, value);
+  pacer_.set_limits(now.rows_per_second, now.bytes_per_second);
+  backfill_.set_jobs(endpoints_.target_adapter().dialect().concurrent_writers() ? now.jobs : 1);
+  ChunkLimits limits{now.chunk_target, now.chunk_rows_max, now.chunk_bytes_max};
+  if (now.rows_per_second > 0) {
+    // A chunk must not hold its transaction open for longer than the target time at this rate.
+    const auto at_rate = static_cast<std::uint64_t>(
+        static_cast<double>(now.rows_per_second) * std::chrono::duration<double>(now.chunk_target).count());
+    limits.rows_max = std::clamp<std::uint64_t>(at_rate, 1, limits.rows_max);
+  }
+  backfill_.set_chunk_limits(limits);
+  {
+    const std::lock_guard lock(mutex_);
+    paused_ = control.paused ? "paused (`migrate resume` goes on)" : "";
+    window_ = in_window(plan_.throttle.window, Clock::now())
+                  ? ""
+                  : fmt::format("outside the window {} UTC", plan_.throttle.window);
+  }
+  update_hold();
+}
+
+void Steering::update_hold() {
+  const std::lock_guard lock(mutex_);
+  pacer_.hold(!paused_.empty() ? paused_ : !window_.empty() ? window_ : load_);
+}
+
+void Steering::follow_store(const std::stop_token& stop) {
+  std::uint64_t seen = 0;
+  bool inside = true;
+  std::mutex sleep_mutex;
+  std::condition_variable_any sleep;
+  while (!stop.stop_requested()) {
+    try {
+      const Control control = store_.control();
+      const bool now_inside = in_window(plan_.throttle.window, Clock::now());
+      if (control.version != seen || now_inside != inside) apply(control);
+      seen = control.version;
+      inside = now_inside;
+    } catch (const Error&) {
+      // A bad setting never gets into the store, and a store that cannot be read stops the workers
+      // themselves; the old settings hold until then.
+    }
+    std::unique_lock lock(sleep_mutex);
+    sleep.wait_for(lock, stop, kStorePeriod, [] { return false; });
+  }
+}
+
+// Samples both servers. A server that does not answer is no reason to hold: the copy itself will say so.
+void Steering::watch_servers(const std::stop_token& stop) {
+  Opened<Source> source;
+  Opened<Target> target;
+  std::mutex sleep_mutex;
+  std::condition_variable_any sleep;
+  const auto judge = [this](const LoadSample& sample, std::string_view side) -> std::string {
+    const ThrottlePlan& limit = plan_.throttle;
+    const double max_lag = std::chrono::duration<double>(limit.max_lag).count();
+    if (max_lag > 0 && sample.replica_lag_seconds && *sample.replica_lag_seconds > max_lag) {
+      return fmt::format("{}: replica lag {:.1f} s > {:.1f} s", side, *sample.replica_lag_seconds,
+                         max_lag);
+    }
+    if (limit.max_lock_waits > 0 && sample.lock_waits && *sample.lock_waits > limit.max_lock_waits) {
+      return fmt::format("{}: {} sessions wait for locks (max {})", side, *sample.lock_waits,
+                         limit.max_lock_waits);
+    }
+    if (limit.max_active_sessions > 0 && sample.active_sessions &&
+        *sample.active_sessions > limit.max_active_sessions) {
+      return fmt::format("{}: {} active sessions (max {})", side, *sample.active_sessions,
+                         limit.max_active_sessions);
+    }
+    return "";
+  };
+  while (!stop.stop_requested() && !interrupt_.requested()) {
+    std::string reason;
+    try {
+      if (!source) source = open_source(endpoints_, interrupt_);
+      if (!target) target = open_target(endpoints_, interrupt_);
+      reason = judge(source.session().load(), "source");
+      if (reason.empty()) reason = judge(target.session().load(), "target");
+    } catch (const Error&) {
+      source.close();
+      target.close();
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      load_ = reason;
+    }
+    update_hold();
+    std::unique_lock lock(sleep_mutex);
+    sleep.wait_for(lock, stop, kServerPeriod, [] { return false; });
+  }
+}
+
+}  // namespace migrator

@@ -1,0 +1,48 @@
+// Steers a running backfill from outside: `migrate pause|resume|set` through the checkpoint store, the
+// plan's rates and time window, and the load of both servers.
+//
+// Threads: start() runs two threads until the object is destroyed: one for the store, which must answer
+// within a second, and one for the servers, which may be slow to answer. Only the constructor and
+// destructor are the caller's.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "migrator/copy/backfill.h"
+#include "plans/plan.h"
+
+namespace migrator {
+
+// The settings that `migrate set` takes: jobs, rows_per_second, bytes_per_second, target_ms, max_rows,
+// max_bytes. Applies one to the plan; throws Error(usage) for an unknown name or a bad value.
+void apply_setting(BackfillPlan& plan, const std::string& name, const std::string& value);
+
+class Steering {
+ public:
+  Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,
+           Interrupt& interrupt, Pacer& pacer, Backfill& backfill);
+
+ private:
+  void follow_store(const std::stop_token& stop);
+  void watch_servers(const std::stop_token& stop);
+  void apply(const Control& control);
+  void update_hold();
+
+  const BackfillPlan plan_;
+  CheckpointStore& store_;
+  const Endpoints& endpoints_;
+  Interrupt& interrupt_;
+  Pacer& pacer_;
+  Backfill& backfill_;
+  std::mutex mutex_;
+  std::string paused_, window_, load_;  // reasons to hold; "" for none
+  std::jthread store_thread_, server_thread_;
+};
+
+// Whether the time of day (UTC) lies in "22:00-06:00". Throws Error(usage) on another form.
+bool in_window(std::string_view window, std::chrono::system_clock::time_point now);
+
+}  // namespace migrator

@@ -1,0 +1,132 @@
+#include "migrator/engine/target_schema.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace migrator {
+namespace {
+
+// The same columns in the same order serve the same lookups, whatever the name.
+bool has_index(const TableSchema& table, const Index& wanted) {
+  return std::any_of(table.indexes.begin(), table.indexes.end(), [&](const Index& index) {
+    if (index.name == wanted.name) return true;
+    return index.plain && wanted.plain && index.columns == wanted.columns &&
+           (index.unique || !wanted.unique) && index.method == wanted.method &&
+           index.descending == wanted.descending;
+  });
+}
+
+bool has_foreign_key(const TableSchema& table, const ForeignKey& wanted) {
+  return std::any_of(table.foreign_keys.begin(), table.foreign_keys.end(),
+                     [&](const ForeignKey& key) {
+                       return key.columns == wanted.columns &&
+                              key.referenced_table.name == wanted.referenced_table.name &&
+                              key.referenced_columns == wanted.referenced_columns;
+                     });
+}
+
+// Names what was being made; the error keeps its kind, code and remedy.
+[[noreturn]] void rethrow(const Error& error, const std::string& what, const std::string& table,
+                          const std::string& remedy) {
+  throw Error(error.kind(), what + ": " + error.what())
+      .scope(error.scope())
+      .code(error.code())
+      .table(table)
+      .duplicate_key(error.duplicate_key())
+      .remedy(error.remedy().empty() || error.kind() == ErrorKind::data ? remedy : error.remedy());
+}
+
+}  // namespace
+
+const TableSchema* TargetSchema::find(const Catalog& catalog, const TableRoute& route) const {
+  for (const TableSchema& table : catalog.tables) {
+    const TableName& name = route.write.table;
+    if (table.name.name == name.name && (name.schema.empty() || table.name.schema == name.schema)) {
+      return &table;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<std::string> TargetSchema::missing_tables(const std::vector<TableRoute>& routes) const {
+  std::vector<std::string> statements;
+  for (const TableRoute& route : routes) {
+    if (route.target_exists) continue;
+    for (std::string& sql : target_.dialect().create_table(route.wanted)) {
+      statements.push_back(std::move(sql));
+    }
+  }
+  return statements;
+}
+
+std::vector<std::string> TargetSchema::create_tables(const std::vector<TableRoute>& routes) {
+  std::vector<std::string> made;
+  for (const TableRoute& route : routes) {
+    if (find(target_.catalog(route.write.table.schema), route)) continue;
+    try {
+      for (const std::string& sql : target_.dialect().create_table(route.wanted)) {
+        target_.execute(sql);
+      }
+    } catch (const Error& error) {
+      rethrow(error, "cannot create table " + route.wanted.name.text(), route.name,
+              "create the table on the target by hand, or give the columns other types in the plan");
+    }
+    made.push_back(route.name);
+  }
+  return made;
+}
+
+void TargetSchema::build_indexes(const TableRoute& route) {
+  const Catalog catalog = target_.catalog(route.write.table.schema);
+  const TableSchema* table = find(catalog, route);
+  if (!table) {
+    throw Error(ErrorKind::permanent, "the target table " + route.write.table.text() + " is gone")
+        .table(route.name)
+        .remedy("find out who dropped it; its rows have to be copied anew");
+  }
+  for (const Index& index : route.wanted.indexes) {
+    if (has_index(*table, index)) continue;
+    TableSchema named = route.wanted;
+    named.name = route.write.table;
+    try {
+      target_.execute(target_.dialect().create_index(named, index));
+    } catch (const Error& error) {
+      rethrow(error, fmt::format("cannot make index {} of {}", index.name, route.name), route.name,
+              "the rows break this index on the target: correct them, or make the index by hand, and "
+              "run the same command again");
+    }
+  }
+}
+
+void TargetSchema::add_foreign_keys(const std::vector<TableRoute>& routes) {
+  for (const TableRoute& route : routes) {
+    if (route.wanted.foreign_keys.empty()) continue;
+    const Catalog catalog = target_.catalog(route.write.table.schema);
+    const TableSchema* table = find(catalog, route);
+    if (!table) continue;
+    TableSchema named = route.wanted;
+    named.name = route.write.table;
+    for (const ForeignKey& key : route.wanted.foreign_keys) {
+      if (has_foreign_key(*table, key)) continue;
+      const std::string sql = target_.dialect().add_foreign_key(named, key);
+      if (sql.empty()) continue;
+      try {
+        target_.execute(sql);
+      } catch (const Error& error) {
+        rethrow(error, fmt::format("cannot make foreign key {} of {}", key.name, route.name),
+                route.name,
+                "rows refer to rows that are not there: see `migrate rejects PLAN` and `migrate verify "
+                "PLAN`, mend them, and run the same command again");
+      }
+    }
+  }
+}
+
+void TargetSchema::after_load(const TableRoute& route) {
+  TableSchema named = route.target_exists ? route.target : route.wanted;
+  named.name = route.write.table;
+  for (const std::string& sql : target_.dialect().after_load(named)) target_.execute(sql);
+}
+
+}  // namespace migrator

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Builds migrator and runs its tests.
+#
+# usage: scripts/test.sh [--preset NAME] [--filter REGEX] [--label REGEX] [--jobs N] [--no-setup]
+#
+#   --preset NAME    a preset of CMakePresets.json: release (the default), dev, asan-ubsan, tsan, tidy
+#   --filter REGEX   only tests whose name matches
+#   --label REGEX    only tests with such a label: unit, conformance, integration, faults
+#   --jobs N         how many tests run at once (2)
+#   --no-setup       do not run scripts/setup.sh first
+#   --help           this text
+#
+# The tests start the servers they need in temporary folders on free ports of the loopback interface, as an
+# unprivileged user, and remove them at the end.
+# Exit status: 0 every test passed, 1 the build or a test failed, 2 wrong usage.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+preset=release
+jobs=2
+setup=true
+selection=()
+
+usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
+
+usage_error() {
+  echo "test.sh: $1; see scripts/test.sh --help" >&2
+  exit 2
+}
+
+while (($#)); do
+  case $1 in
+    --preset | --filter | --label | --jobs)
+      [[ ${2:-} ]] || usage_error "$1 needs a value"
+      case $1 in
+        --preset) preset=$2 ;;
+        --filter) selection+=(--tests-regex "$2") ;;
+        --label) selection+=(--label-regex "$2") ;;
+        --jobs) jobs=$2 ;;
+      esac
+      shift
+      ;;
+    --no-setup) setup=false ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *) usage_error "unknown option $1" ;;
+  esac
+  shift
+done
+[[ $jobs =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs needs a number from 1"
+
+cd "$root"
+started=$SECONDS
+stage="the setup"
+summary() {
+  local status=$?
+  ((status == 0)) || echo "test.sh: FAILED in $stage after $((SECONDS - started)) s (preset $preset)"
+}
+trap summary EXIT
+
+if $setup; then
+  scripts/setup.sh
+fi
+stage="configuring"
+if ! cmake --list-presets=configure | grep -q "\"$preset\""; then
+  echo "test.sh: there is no preset \"$preset\"" >&2
+  exit 2
+fi
+cmake --preset "$preset" -DMIGRATOR_TESTS=ON >/dev/null
+stage="the build"
+cmake --build --preset "$preset"
+
+stage="the tests"
+build=build/$preset
+# The fixture writes here which servers there were; a run of unit tests alone has none.
+servers=$build/tests/servers.env.report
+rm -f "$servers"
+report=$build/tests/junit.xml
+ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" \
+  --output-junit "$root/$report" "${selection[@]}"
+
+# JUnit's own counts, so that the summary line says how many tests really ran.
+count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1; }
+if [[ -s $servers ]]; then cat "$servers"; fi
+skipped=$(count skipped)
+disabled=$(count disabled)
+ran=$(($(count tests) - skipped - disabled))
+echo "test.sh: all $ran tests passed, $((skipped + disabled)) left out, in $((SECONDS - started)) s" \
+  "(preset $preset)"
