@@ -256,7 +256,7 @@ class Dialect {
     return table.schema.empty() ? quote(table.name) : quote(table.schema) + "." + quote(table.name);
   }
   virtual std::string placeholder(int position) const = 0;  // from 1: "$1" or "?"
-  // Behind a SELECT in a transaction: locks the rows until its end. "" where begin() locked already.
+  // Behind a SELECT (and a space) in a transaction: locks the rows until its end. "" where begin() has.
   virtual std::string_view row_lock() const = 0;
   // False where one transaction at a time can write (SQLite): more workers than one would only wait.
   virtual bool concurrent_writers() const { return true; }

@@ -250,7 +250,8 @@ class Resolver {
         wanted.checks.push_back(check);
       } else {
         find(Severity::warning, plan.name,
-             fmt::format("check {} is not carried to the target", check.name),
+             fmt::format("check {} is not carried to the target",
+                         check.name.empty() ? "(" + check.sql + ")" : check.name),
              "make it on the target by hand, in its own SQL");
       }
     }

@@ -295,11 +295,7 @@ void MysqlDialect::map_text(const Column& from, MappedColumn& mapped) const {
     to.native_type = "enum(";
     for (const std::string& value : from.enum_values) {
       if (to.native_type.back() != '(') to.native_type += ',';
-      // As information_schema writes it: a quote is doubled, a backslash is one.
-      to.native_type += '\'';
-      for (const char c : value)
-        to.native_type += c == '\'' ? std::string("''") : std::string(1, c);
-      to.native_type += '\'';
+      to.native_type += quote_literal(value);
     }
     to.native_type += ')';
   } else if (from.type.length == 0 || from.type.length > kVarcharMax) {
@@ -369,14 +365,6 @@ std::string MysqlDialect::column_clause(const TableSchema& table, const Column& 
     // 8), a key column may have 767 only.
     const int length = traits_.pads ? 191 : 255;
     type = fmt::format("{}({})", native.base == Base::text ? "varchar" : "varbinary", length);
-  }
-  // information_schema writes a backslash in an enum's label as it is; within quotes in DDL it is
-  // two.
-  if (!native.values.empty()) {
-    std::string labels;
-    for (const std::string& value : native.values)
-      labels += (labels.empty() ? "" : ",") + quote_literal(value);
-    type = fmt::format("{}({})", native.base == Base::set ? "set" : "enum", labels);
   }
   std::string sql = quote_name(column.name) + " " + type;
   const bool has_charset = native.is_text() && !column.charset.empty();

@@ -120,8 +120,7 @@ class Reader {
     }
     return true;
   }
-  // 'it''s', the only form in which information_schema gives it; backslashes stand for themselves
-  // there.
+  // 'it''s\\n': as DDL has it, which is also how information_schema writes it.
   bool quoted(std::string& value) {
     skip_space();
     if (rest_.empty() || rest_.front() != '\'') return false;
@@ -130,7 +129,11 @@ class Reader {
     while (!rest_.empty()) {
       const char c = rest_.front();
       rest_.remove_prefix(1);
-      if (c != '\'') {
+      if (c == '\\' && !rest_.empty()) {
+        const char escaped = rest_.front();
+        rest_.remove_prefix(1);
+        value += escaped == 'n' ? '\n' : escaped == 'r' ? '\r' : escaped == '0' ? '\0' : escaped;
+      } else if (c != '\'') {
         value += c;
       } else if (!rest_.empty() && rest_.front() == '\'') {
         value += c;
@@ -141,7 +144,6 @@ class Reader {
     }
     return false;
   }
-  std::string_view& rest() { return rest_; }
 
  private:
   std::string_view rest_;

@@ -307,6 +307,13 @@ void MysqlSession::prepare_for_load() {
   set_foreign_key_checks(false);
 }
 
+void MysqlSession::prepare_for_read(bool raw) {
+  use_client_library_in_this_thread();
+  check_usable();
+  check_not_aborted();
+  set_raw_results(raw);
+}
+
 void MysqlSession::check_not_aborted() const {
   if (!aborted_) return;
   throw Error(ErrorKind::invariant, "the server has rolled the transaction back, and it is used on")

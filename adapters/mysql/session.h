@@ -102,6 +102,8 @@ class MysqlSession final : public Session {
   // Before rows are loaded: utf8mb4 results, no foreign key checks; throws if the session cannot be
   // used.
   void prepare_for_load();
+  // Before rows or keys are read; raw as for set_raw_results().
+  void prepare_for_read(bool raw);
   // Rows are loaded without foreign key checks, because tables arrive in no particular order; ALTER
   // TABLE runs with them, so that a foreign key added after the load is checked against every row.
   void set_foreign_key_checks(bool on);

@@ -78,7 +78,7 @@ std::optional<Key> MysqlSource::one_key(const ReadSpec& spec, const std::string&
     sql += key_expression(key[i]);
   }
   sql += from(spec) + tail;
-  session_.set_raw_results(false);
+  session_.prepare_for_read(false);
   const ResultHandle result = session_.run_stored(sql, "reading keys of " + spec.table.text());
   MYSQL_ROW row = mysql_fetch_row(result.get());
   if (row == nullptr) return std::nullopt;
@@ -93,14 +93,12 @@ std::optional<Key> MysqlSource::one_key(const ReadSpec& spec, const std::string&
 std::optional<Key> MysqlSource::nth_key(const ReadSpec& spec, const KeyRange& range,
                                         std::uint64_t n) {
   if (n == 0) throw Error(ErrorKind::invariant, "rows are counted from 1");
-  const MysqlSession::Exclusive exclusive(session_);
   const std::vector<KeyColumn> key = key_columns(spec.key);
   return one_key(spec, where_clause(range_condition(key, range), "") + order_by(key, false) +
                            fmt::format(" LIMIT {}, 1", n - 1));
 }
 
 std::optional<Key> MysqlSource::last_key(const ReadSpec& spec) {
-  const MysqlSession::Exclusive exclusive(session_);
   return one_key(spec, order_by(key_columns(spec.key), true) + " LIMIT 1");
 }
 
@@ -142,8 +140,8 @@ std::unique_ptr<RowStream> MysqlSource::read(const ReadSpec& spec, const KeyRang
   }
   sql += from(spec) + where_clause(range_condition(key, range), spec.where);
   sql += order == ReadOrder::canonical ? canonical_order(spec.key, key) : order_by(key, false);
+  session_.prepare_for_read(raw);
   auto exclusive = std::make_unique<MysqlSession::Exclusive>(session_);
-  session_.set_raw_results(raw);
   return std::make_unique<MysqlRowStream>(session_, std::move(exclusive), spec, sql, wire);
 }
 

@@ -79,17 +79,17 @@ constexpr const char* kIndexesQuery =
     "SELECT c.oid, i.indexrelid, x.relname, a.attname, i.indisprimary, i.indisunique,"
     " i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts AND NOT %s"
     "  AND bool_and(o.opcdefault AND (k.option & 3) IN (0, 3)"
-    "   AND (k.collation = 0 OR k.collation = a.attcollation)) OVER (PARTITION BY i.indexrelid),"
+    "   AND (k.coll = 0 OR k.coll = a.attcollation)) OVER (PARTITION BY i.indexrelid),"
     " (k.option & 1) = 1, m.amname, pg_get_indexdef(i.indexrelid), i.indimmediate"
     " FROM tables c JOIN pg_index i ON i.indrelid = c.oid AND i.indislive AND i.indisvalid"
     "  AND NOT i.indisexclusion"
     " JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam"
     " CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indoption::int2[], i.indclass::oid[],"
-    "  i.indcollation::oid[]) WITH ORDINALITY AS k(attnum, option, opclass, collation, position)"
+    "  i.indcollation::oid[]) WITH ORDINALITY AS k(attnum, option, opclass, coll, ordinal)"
     " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum AND k.attnum <> 0"
     " JOIN pg_opclass o ON o.oid = k.opclass"
-    " WHERE k.position <= i.indnkeyatts"
-    " ORDER BY c.oid, x.relname::text COLLATE \"C\", k.position";
+    " WHERE k.ordinal <= i.indnkeyatts"
+    " ORDER BY c.oid, x.relname::text COLLATE \"C\", k.ordinal";
 
 constexpr const char* kForeignKeysQuery =
     "SELECT c.oid, f.oid, f.conname, a.attname, rn.nspname, r.relname, ra.attname,"

@@ -11,7 +11,8 @@ class PgDialect : public Dialect {
   Engine engine() const override { return Engine::postgres; }
   std::string quote(std::string_view identifier) const override;
   std::string placeholder(int position) const override { return "$" + std::to_string(position); }
-  std::string_view row_lock() const override { return " FOR UPDATE"; }
+  std::string_view row_lock() const override { return "FOR UPDATE"; }
+  bool enforces_foreign_keys() const override { return true; }
   std::string_view own_key_type() const override { return "text COLLATE \"C\""; }
   std::string_view own_text_type() const override { return "text"; }
   std::string_view own_integer_type() const override { return "bigint"; }

@@ -37,14 +37,18 @@ class CopyStream : public RowStream {
   bool next(RowBatch& batch) override {
     batch.clear();
     prepare(batch);
-    if (over_) throw Error(ErrorKind::invariant, "the stream has ended already");
+    if (ended_) throw Error(ErrorKind::invariant, "the stream has ended already");
+    if (over_) {
+      ended_ = true;
+      return false;
+    }
     try {
       return fill(batch);
     } catch (const Error&) {
       // What it read so far is not to be used.
       batch.clear();
       if (!over_) connection_.copy_out_abandon();
-      over_ = true;
+      over_ = ended_ = true;
       throw;
     }
   }
@@ -64,7 +68,8 @@ class CopyStream : public RowStream {
       if (!connection_.copy_out_next(message, size)) {
         over_ = true;
         check_end();
-        return !batch.empty();
+        ended_ = batch.empty();
+        return !ended_;
       }
       std::string_view row(message.get(), size);
       if (binary_) {
@@ -97,7 +102,9 @@ class CopyStream : public RowStream {
 
   Connection& connection_;
   const bool binary_;
-  bool over_ = false, seen_header_ = false, seen_trailer_ = false;
+  bool over_ = false;   // the COPY is
+  bool ended_ = false;  // and the caller knows
+  bool seen_header_ = false, seen_trailer_ = false;
   std::uint64_t rows_ = 0;
 };
 

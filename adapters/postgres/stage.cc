@@ -62,7 +62,7 @@ Stage::Stage(PgSession& session, WriteSpec spec) : session_(session), spec_(std:
   arbiter_ = found == KeyIndex::immediate;
   // A stage of a load before, in the same transaction, may be left.
   session_.execute(std::string("DROP TABLE IF EXISTS ") + kStage);
-  session_.execute(std::string("CREATE TABLE ") + kStage + " ON COMMIT DROP AS SELECT " +
+  session_.execute(std::string("CREATE TEMPORARY TABLE ") + kStage + " ON COMMIT DROP AS SELECT " +
                    column_list(spec_.columns) + " FROM " + dialect().quote(spec_.table) +
                    " WITH NO DATA");
 }

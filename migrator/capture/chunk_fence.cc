@@ -112,7 +112,7 @@ ChunkFence::Claim ChunkFence::claim(Session& target, const Chunk& chunk, std::ui
   const Result found = target.query(
       spell(target.dialect(),
             "SELECT epoch, chunk_state, chunk_rows, lower_key, upper_key FROM _migrator_chunk "
-            "WHERE migration = {1} AND source_table = {2} AND chunk_number = {3}{lock}"),
+            "WHERE migration = {1} AND source_table = {2} AND chunk_number = {3} {lock}"),
       identity);
   const Value lower = text_of(chunk.range.lower), upper = text_of(chunk.range.upper);
   if (found.empty()) {
@@ -154,7 +154,7 @@ void ChunkFence::lock(Session& target, const Chunk& chunk, std::uint64_t epoch) 
   const Result found = target.query(
       spell(target.dialect(),
             "SELECT epoch, chunk_state FROM _migrator_chunk "
-            "WHERE migration = {1} AND source_table = {2} AND chunk_number = {3}{lock}"),
+            "WHERE migration = {1} AND source_table = {2} AND chunk_number = {3} {lock}"),
       identity);
   if (found.empty()) throw fenced(chunk, epoch, "nothing: its row is gone");
   const auto held = static_cast<std::uint64_t>(as_integer(found.rows[0][0]));

@@ -140,7 +140,7 @@ MigrationRun::CheckReport MigrationRun::check(const StartOptions& options) {
   return report;
 }
 
-std::vector<Finding> MigrationRun::resolve(const StartOptions& options) {
+std::vector<Finding> MigrationRun::resolve(const StartOptions& options, bool reads_only) {
   Sides& both = sides();
   const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
   Routes routes = resolve_routes(plan_, around.source, around.target,
@@ -149,7 +149,7 @@ std::vector<Finding> MigrationRun::resolve(const StartOptions& options) {
   both.routes = std::move(routes.tables);
   const std::vector<Finding> more =
       preflight(plan_, both.routes, *both.source, *both.target, store_.get(),
-                {.allow_existing = options.allow_existing});
+                {.allow_existing = options.allow_existing, .reads_only = reads_only});
   throw_on_errors(more, ErrorKind::gate);
   routes.findings.insert(routes.findings.end(), more.begin(), more.end());
   return routes.findings;
@@ -301,7 +301,7 @@ void MigrationRun::finish_tables() {
 
 std::vector<TableComparison> MigrationRun::verify(const std::vector<std::string>& only,
                                                std::function<void(const TableComparison&)> tick) {
-  resolve({.allow_existing = true});
+  resolve({.allow_existing = true}, true);
   for (const std::string& name : only) {
     const bool known = std::any_of(plan_.tables.begin(), plan_.tables.end(),
                                    [&](const TablePlan& table) { return table.name == name; });

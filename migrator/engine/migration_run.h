@@ -80,7 +80,7 @@ class MigrationRun {
   struct Sides;
   Sides& sides();
   // Throws for findings of severity error. Returns the others.
-  std::vector<Finding> resolve(const StartOptions& options);
+  std::vector<Finding> resolve(const StartOptions& options, bool reads_only = false);
   void refuse_changed_plan(CheckpointStore& store) const;
   void adopt_target(const StartOptions& options, StartReport& report);
   void finish_tables();

@@ -21,7 +21,7 @@ class Preflight {
   }
 
   std::vector<Finding> run() {
-    if (target_.session().server().read_only) {
+    if (!options_.reads_only && target_.session().server().read_only) {
       add(Severity::error, "", "the target is read-only (a replica, or set so)",
           "give the plan the URL of the primary, or make the target writable");
     }
@@ -34,7 +34,7 @@ class Preflight {
         add(Severity::error, route.name, error.what(), error.remedy());
       }
     }
-    check_foreign_keys();
+    if (!options_.reads_only) check_foreign_keys();
     return std::move(findings_);
   }
 
@@ -48,10 +48,15 @@ class Preflight {
     check_readable(route);
     check_types(route);
     check_key(route);
-    if (route.target_exists) {
+    if (route.target_exists && !options_.reads_only) {
       check_writable(route);
       check_empty(route);
     }
+  }
+
+  TableState state_of(const TableRoute& route) const {
+    const auto known = progress_.find(route.name);
+    return known == progress_.end() ? TableState::pending : known->second.state;
   }
 
   void check_identity(const TableRoute& route) {
@@ -129,9 +134,7 @@ class Preflight {
   }
 
   void check_empty(const TableRoute& route) {
-    const auto known = progress_.find(route.name);
-    const bool begun = known != progress_.end() && known->second.state != TableState::pending;
-    if (begun || options_.allow_existing) return;
+    if (state_of(route) != TableState::pending || options_.allow_existing) return;
     const std::string table = target_.session().dialect().quote(route.write.table);
     if (target_.session().query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty()) return;
     add(Severity::error, route.name, "the target table already holds rows",
@@ -145,7 +148,8 @@ class Preflight {
     if (!target_.session().dialect().enforces_foreign_keys()) return;
     std::map<std::string, std::set<std::string>> parents;
     for (const TableRoute& route : routes_) {
-      if (!route.target_exists) continue;
+      // Once its rows are in, its keys are the ones that were made after them.
+      if (!route.target_exists || state_of(route) >= TableState::copied) continue;
       for (const ForeignKey& key : route.target.foreign_keys) {
         parents[route.write.table.name].insert(key.referenced_table.name);
         if (key.referenced_table.name != route.write.table.name) continue;

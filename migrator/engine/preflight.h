@@ -12,6 +12,7 @@ namespace migrator {
 
 struct PreflightOptions {
   bool allow_existing = false;  // the target's tables may hold rows already
+  bool reads_only = false;      // for verify: nothing will be written to the target
 };
 
 // The store may be null, before there is one. Findings of severity error must stop the migration.

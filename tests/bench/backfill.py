@@ -257,7 +257,8 @@ def scale_families(bench, small, large):
     program's own fall is measured beside it, without a bar: it is what the servers themselves lose."""
     def family(name, migrate, reference):
         cases = []
-        for case_name, make, bar in ((f"scale/{name}", migrate, 0.90), (f"scale/{name}/reference", reference, None)):
+        for case_name, make, bar in ((f"scale/{name}", migrate, 0.90),
+                                     (f"scale/{name}/reference", reference, None)):
             many, few = make(large), make(small)
             many.name, few.name, few.bar = f"{many.rows:,} rows", f"{few.rows:,} rows", bar
             cases.append(Case(case_name, RATE, many, [few]))
@@ -321,6 +322,8 @@ def main():
         results = run_plain_cases(bench, options)
         if options.scale:
             results += run_scale_cases(bench, options)
+        if not results:
+            raise BenchError(f"no case matches {options.only}")
         return report("backfill", options.rows, results, bench.speeds, bench.versions, bench.settings,
                       options.json)
     except (BenchError, RunFailed) as failure:

@@ -143,7 +143,9 @@ class Result:
                "reference": self.reference, "reference_value": _median(self.reference_values),
                "reference_min": _least(self.reference_values),
                "reference_max": _most(self.reference_values),
-               "ratio": None if self.ratio is None else round(self.ratio, 4), "turn_ratios": self.turn_ratios, "bar": self.bar, "better": "lower" if self.metric == MEMORY else "higher", "pass": self.passed,
+               "ratio": None if self.ratio is None else round(self.ratio, 4),
+               "turn_ratios": self.turn_ratios, "bar": self.bar,
+               "better": "lower" if self.metric == MEMORY else "higher", "pass": self.passed,
                "runs": max(len(self.values), len(self.reference_values))}
         if self.error:
             out["error"] = self.error
@@ -238,7 +240,7 @@ def _spread(values, metric):
 
 
 def table(results):
-    lines = [("case", "migrate", "against", "figure", "ratio", "bar", "")]
+    lines = [("case", "migrate", "against", "figure", "ratio", "bar", "result")]
     for r in results:
         verdict = {None: "", True: "pass", False: "FAILED" if r.error else "MISSED"}[r.passed]
         bar = "-" if r.bar is None else ("<= " if r.metric == MEMORY else ">= ") + f"{r.bar:g}"
@@ -249,7 +251,7 @@ def table(results):
     for number, line in enumerate(lines):
         text.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
         if number == 0:
-            text.append("  ".join("-" * width for width in widths))
+            text.append("  ".join("-" * width for width in widths).rstrip())
     return "\n".join(text)
 
 
@@ -278,11 +280,12 @@ def report(bench, rows, results, speeds, versions, settings, json_file):
     print(f"noise of the processors alone: {100 * processor_noise(speeds):.1f} %")
     for result in results:
         if result.error:
-            print(f"failed: {result.case} against {result.reference}: {result.error.splitlines()[0]}")
+            print(f"failed: {result.case} against {result.reference}: {' '.join(result.error.split())[:300]}")
     if json_file:
         document = {"bench": bench, "rows": rows, "results": [result.document() for result in results],
                     "noise": spreads,
-                    "processor_noise": processor_noise(speeds), "machine": machine(), "versions": versions, "settings": settings}
+                    "processor_noise": processor_noise(speeds), "machine": machine(),
+                    "versions": versions, "settings": settings}
         pathlib.Path(json_file).write_text(json.dumps(document, indent=1) + "\n")
     sys.stdout.flush()
     return exit_status(results)

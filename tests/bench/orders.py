@@ -93,8 +93,8 @@ INSERT INTO orders SELECT
     || substr(a, 21)
   FROM h"""
 
-# What a copy must bring over unchanged, in one line: every column takes part. It is there to catch a contender
-# that was fast because it did less; `migrate verify` and the integration tests prove equality.
+# What a copy must bring over unchanged, in one line: every column takes part. It is there to catch a
+# contender that was fast because it did less; `migrate verify` and the integration tests prove equality.
 POSTGRES_DIGEST = """SELECT concat_ws(' ', count(*), sum(id), sum(customer_id), count(DISTINCT status),
   sum(amount), to_char(max(created_at), 'YYYY-MM-DD HH24:MI:SS.US'), count(updated_at),
   to_char(max(updated_at), 'YYYY-MM-DD HH24:MI:SS.US'), count(note), sum(length(note)),
@@ -134,7 +134,7 @@ def digest(server, database):
 
 
 def new_sqlite_file(path):
-    """An empty `orders` in WAL mode, which is the mode that migrator's own target sessions use."""
+    """An empty `orders` in WAL mode, which is what migrator's own target sessions use."""
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(SQLITE_TABLE)

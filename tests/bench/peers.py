@@ -52,8 +52,8 @@ def mydumper_myloader(source, source_database, target, target_database, threads,
     """Dump to files, then load them: one after the other, as its users run it."""
     dump = folder / "dump"
     shutil.rmtree(dump, ignore_errors=True)
-    write = ["mydumper", "-h", HOST, "-P", str(source.port), "-u", USER, "-B", source_database, "-T", "orders",
-             "-m", "-t", str(threads), "-o", dump]
+    write = ["mydumper", "-h", HOST, "-P", str(source.port), "-u", USER, "-B", source_database,
+             "-T", "orders", "-m", "-t", str(threads), "-o", dump]
     if threads > 1:
         write += ["-r", "100000"]  # pieces of a table, for the threads to share
     load = ["myloader", "-h", HOST, "-P", str(target.port), "-u", USER, "-B", target_database, "-t",

@@ -146,7 +146,8 @@ class PostgresServer(Server):
 
     @staticmethod
     def binaries():
-        folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name))
+        folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"),
+                         key=lambda folder: float(folder.parent.name))
         for folder in reversed(folders):
             if (folder / "initdb").exists():
                 return folder

@@ -194,6 +194,10 @@ class Mysql:
             yield [canonical(value, column.kind, bytes) for value, column in zip(row, columns)]
 
 
+class StoredText(bytes):
+    """TEXT as it lies in a SQLite file, told from a BLOB."""
+
+
 class Sqlite:
     def __init__(self, url):
         path = url.split(":", 1)[1].split("?")[0]
@@ -201,7 +205,7 @@ class Sqlite:
             raise Unreadable(f"no file {path}")
         quoted = urllib.parse.quote(os.path.abspath(path))
         self.connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True)
-        self.connection.text_factory = bytes
+        self.connection.text_factory = StoredText
 
     @staticmethod
     def kind_of(declared):
@@ -209,7 +213,7 @@ class Sqlite:
         for words, kind in ((("BOOL",), BOOLEAN), (("TIMESTAMP", "DATETIME"), MOMENT),
                             (("DATE",), DATE), (("TIME",), TIME), (("UUID",), UUID), (("JSON",), JSON),
                             (("INT", "DEC", "NUM"), NUMBER), (("REAL", "FLOA", "DOUB"), REAL),
-                            (("BLOB", "BINARY"), BYTES)):
+                            (("BLOB", "BINARY", "BYTEA"), BYTES)):
             if any(word in declared for word in words):
                 return kind
         return TEXT
@@ -237,14 +241,17 @@ class Sqlite:
 
     @staticmethod
     def value_of(value, kind):
+        if isinstance(value, (int, float)) and kind == JSON:
+            return of_kind(repr(value), JSON)  # a JSON column turns text that is a number into one
         if isinstance(value, int) and kind not in (TEXT, BYTES):
+            if kind == REAL:
+                return float(value)
             return bool(value) if kind == BOOLEAN and value in (0, 1) else decimal.Decimal(value)
         if isinstance(value, float):
             return decimal.Decimal(repr(value)) if kind == NUMBER else value
-        if isinstance(value, bytes) and kind == BYTES:
-            return value
-        if isinstance(value, bytes):
-            return canonical(value, kind, bytes)
+        if isinstance(value, StoredText):
+            # Text in a BLOB column is not the bytes that it is made of.
+            return canonical(value, TEXT if kind == BYTES else kind, bytes)
         return value
 
 
@@ -290,8 +297,10 @@ def of_kind(text, kind):
     if kind == MOMENT:
         return moment_of(text)
     if kind == JSON:
-        return json.dumps(json.loads(text, parse_float=decimal.Decimal), sort_keys=True,
-                          ensure_ascii=False, default=lambda number: float(number))
+        document = json.loads(text, parse_int=decimal.Decimal, parse_float=decimal.Decimal)
+        # 1, 1.0 and 10e-1 are one number; 0.1 has no nearest double here.
+        return json.dumps(document, sort_keys=True, ensure_ascii=False,
+                          default=lambda number: {"number": comparable(number)[1]})
     if kind == UUID:
         return str(uuid.UUID(text))
     return text

@@ -1146,7 +1146,8 @@ TEST(StoreThreads, FourWorkersFinishEveryChunkOnceBesideReadersAndControl) {
           const std::uint64_t epoch = store->next_epoch();
           store->claim_chunk("t", chunk->number, epoch, std::chrono::seconds(1));
           if (chunk->number % 50 == 0) {
-            store->put_reject({0, "t", key(cut), chunk->number, "22001", "x", at(0), true, ""});
+            store->put_reject({0, "t", key(static_cast<std::int64_t>(chunk->number)), chunk->number,
+                               "22001", "x", at(0), true, ""});
           }
           store->add_event({at(0), "chunk_done", "t", ""});
           store->finish_chunk("t", chunk->number, {2, 20, std::chrono::milliseconds(1)});
