@@ -64,7 +64,10 @@ void apply_setting(BackfillPlan& plan, const std::string& name, const std::strin
 bool in_window(std::string_view window, std::chrono::system_clock::time_point now) {
   if (window.empty()) return true;
   const std::size_t dash = window.find('-');
-  if (dash == std::string_view::npos) minutes_of_day(window);
+  if (dash == std::string_view::npos) {
+    throw Error(ErrorKind::usage, fmt::format("`{}` is not a window of time", window))
+        .remedy("write a window as \"22:00-06:00\", in UTC");
+  }
   const int from = minutes_of_day(window.substr(0, dash)), to = minutes_of_day(window.substr(dash + 1));
   const auto of_day = now - std::chrono::floor<std::chrono::days>(now);
   const int minute =

@@ -45,15 +45,22 @@ CREATE TABLE _migrator_own (id INTEGER PRIMARY KEY);
 constexpr const char* kAllTypesScript = R"sql(
 CREATE TABLE all_types (
   id INTEGER PRIMARY KEY, c_integer INTEGER, c_bigint BIGINT, c_real REAL, c_text TEXT,
-  c_varchar VARCHAR(20), c_blob BLOB, c_bool BOOLEAN);
+  c_varchar VARCHAR(20), c_blob BLOB, c_bool BOOLEAN, c_dec DECIMAL(12,2), c_date DATE,
+  c_ts DATETIME, c_time TIME, c_json JSON, c_uuid UUID, c_raw VARBINARY(20));
 INSERT INTO all_types VALUES
- (-9223372036854775808, -9223372036854775808, -1, -1.7976931348623157e308, '', '', X'', 0),
+ (-9223372036854775808, -9223372036854775808, -1, -1.7976931348623157e308, '', '', X'', 0,
+  -9999999999.99, '0001-01-01', '0001-01-01 00:00:00.000000', '00:00:00.000000', '{"b":1,"a":[1,2.5]}',
+  '00000000-0000-0000-0000-000000000000', X''),
  (0, 0, 0, 0.1, 'tab' || char(9) || ' newline' || char(10) || ' back\slash \N ''quote'' "double"',
-  'Ünïcödé 日本語 🎉', X'00ff00275c0a0d09', 1),
- (1, 9007199254740993, 1, 5e-324, '  both sides  ', 'trailing   ', X'202000', 0),
- (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  'Ünïcödé 日本語 🎉', X'00ff00275c0a0d09', 1, 0.01, '9999-12-31', '9999-12-31 23:59:59.999999',
+  '23:59:59.999999', '"text"', 'ffffffff-ffff-ffff-ffff-ffffffffffff', X'00ff00'),
+ (1, 9007199254740993, 1, 5e-324, '  both sides  ', 'trailing   ', X'202000', 0, 12, '2024-02-29',
+  '2024-03-10 02:30:00.000001', '12:34:56.000001', '[]', '550e8400-e29b-41d4-a716-446655440000',
+  X'202000'),
+ (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
  (9223372036854775807, 9223372036854775807, 9223372036854775807, 1.7976931348623157e308,
-  'é é', 'x', X'00', 1);
+  'é é', 'x', X'00', 1, 1.5, '1970-01-01', '1969-12-31 23:59:59.999999', '00:00:00.000001', 'null',
+  '00000000-0000-0000-0000-000000000001', X'01');
 )sql";
 
 std::vector<KeySet> key_sets() {
@@ -143,8 +150,11 @@ Quirks sqlite_quirks() {
   quirks.all_types_dump =
       "SELECT id, typeof(c_integer), c_integer, typeof(c_bigint), c_bigint, typeof(c_real), "
       "printf('%!.17g', c_real), typeof(c_text), hex(c_text), hex(c_varchar), typeof(c_blob), "
-      "hex(c_blob), typeof(c_bool), c_bool FROM all_types ORDER BY id";
-  quirks.mappable_types = {"INTEGER", "BIGINT", "REAL", "TEXT", "VARCHAR(40)", "BLOB", "BOOLEAN"};
+      "hex(c_blob), typeof(c_bool), c_bool, c_dec, c_date, c_ts, c_time, c_json, c_uuid, "
+      "typeof(c_raw), hex(c_raw) FROM all_types ORDER BY id";
+  quirks.mappable_types = {"INTEGER",     "BIGINT",  "REAL",          "TEXT", "VARCHAR(40)",
+                           "BLOB",        "BOOLEAN", "DECIMAL(12,2)", "DATE", "DATETIME",
+                           "TIMESTAMPTZ", "TIME",    "JSON",          "UUID", "VARBINARY(40)"};
   quirks.keys = key_sets();
   return quirks;
 }

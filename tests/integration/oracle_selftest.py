@@ -7,6 +7,7 @@ space at the end, a microsecond, ...) the oracle says which and exits 3.
 
     oracle_selftest.py          SQLite, and the servers of MIGRATOR_TEST_POSTGRES_URL and _MYSQL_URL
 """
+import concurrent.futures
 import os
 import pathlib
 import secrets
@@ -170,9 +171,10 @@ def main():
             sys.exit(f"{variable} is not set")
         servers[engine] = os.environ[variable]
     failed = False
-    for source in servers:
-        for target in servers:
-            failures = check_pair(source, target, servers)
+    pairs = [(source, target) for source in servers for target in servers]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as workers:
+        outcomes = workers.map(lambda pair: check_pair(*pair, servers), pairs)
+        for (source, target), failures in zip(pairs, outcomes):
             print(f"{source} to {target}: {len(CHANGES)} changes, {len(failures)} not found")
             for failure in failures:
                 print("  " + failure.replace("\n", "\n  "))
