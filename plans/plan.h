@@ -46,7 +46,7 @@ struct BackfillPlan {
   int jobs = 4;
   std::chrono::milliseconds chunk_target{500};
   std::uint64_t chunk_rows_max = 100'000;
-  std::uint64_t chunk_bytes_max = 16u << 20;
+  std::uint64_t chunk_bytes_max = 64u << 20;
   std::uint64_t rows_per_second = 0;   // 0: no limit
   std::uint64_t bytes_per_second = 0;  // 0: no limit
   std::uint64_t rejects_max = 1000;    // per table: more stop the table, as the plan must then be wrong

@@ -91,6 +91,10 @@ void LoadData::append_value(std::string& out, std::size_t column, const Encoded&
         for (std::size_t i = width; i-- > 0;)
           bytes += static_cast<char>(value.integer >> (8 * i) & 0xff);
         append_field(out, bytes);
+      } else if (encoder_.native(column).base == Base::year) {
+        // Four digits: "0" would be read as the year 2000.
+        const auto end = std::to_chars(digits, digits + sizeof digits, 10'000 + value.integer);
+        out.append(digits + 1, end.ptr);
       } else {
         const bool big = encoder_.form(column) == Form::unsigned_integer;
         const auto end = big ? std::to_chars(digits, digits + sizeof digits,

@@ -18,9 +18,7 @@ bool same_name(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-const std::vector<TableKeys::IndexFacts>& TableKeys::indexes(const TableName& table) {
-  const auto found = known_.find(table);
-  if (found != known_.end()) return found->second;
+std::vector<TableKeys::IndexFacts> TableKeys::indexes(const TableName& table) {
   // SHOW INDEX rather than information_schema: it names its columns alike on all versions, and
   // reads one table.
   const Result rows = session_.query("SHOW INDEX FROM " + quote_name(table));
@@ -45,7 +43,7 @@ const std::vector<TableKeys::IndexFacts>& TableKeys::indexes(const TableName& ta
     if (!is_null(row[part]) || is_null(row[column])) index.whole = false;
     if (!is_null(row[column])) index.columns.push_back(as_text(row[column]));
   }
-  return known_[table] = std::move(indexes);
+  return indexes;
 }
 
 std::string TableKeys::index_for(const TableName& table, const std::vector<Column>& key) {
@@ -61,7 +59,7 @@ std::string TableKeys::index_for(const TableName& table, const std::vector<Colum
 }
 
 bool TableKeys::is_unique(const TableName& table, const std::vector<Column>& key) {
-  const auto& all = indexes(table);
+  const std::vector<IndexFacts> all = indexes(table);
   return std::any_of(all.begin(), all.end(), [&](const IndexFacts& index) {
     return index.unique && index.whole && index.columns.size() == key.size() &&
            std::all_of(key.begin(), key.end(), [&](const Column& c) {

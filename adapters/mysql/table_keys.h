@@ -2,7 +2,6 @@
 // unique.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -30,10 +29,9 @@ class TableKeys {
     bool whole = true;   // no prefixes, no expressions
     std::vector<std::string> columns;
   };
-  const std::vector<IndexFacts>& indexes(const TableName& table);
+  std::vector<IndexFacts> indexes(const TableName& table);
 
   MysqlSession& session_;
-  std::map<TableName, std::vector<IndexFacts>> known_;
 };
 
 }  // namespace migrator::mysql

@@ -126,7 +126,7 @@ class CopySink : public RowSink {
     if (!open_) throw Error(ErrorKind::invariant, "the load has ended already");
   }
   // After an error nothing more can be written, and the session can be used to roll back. Errors
-  // say which table they are of, and a merge's not that it was the stage.
+  // name the table as the caller does, and not the stage.
   template <typename Work>
   void guarded(const Work& work) {
     try {
@@ -134,7 +134,7 @@ class CopySink : public RowSink {
     } catch (Error& error) {
       if (open_) connection_.copy_in_abandon();
       open_ = false;
-      if (error.table().empty() || stage_) error.table(table_);
+      error.table(table_);
       throw;
     }
   }

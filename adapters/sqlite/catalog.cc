@@ -241,7 +241,8 @@ class TableReader {
     if (rows >= kCountLimit && !table_.without_rowid) {
       // Gaps make it too high, never too low.
       const Value highest = session_.ask("SELECT max(rowid) FROM " + table).rows[0][0];
-      if (!is_null(highest)) rows = std::max(rows, as_integer(highest));
+      // A column of that name may hold anything.
+      if (const auto* number = std::get_if<std::int64_t>(&highest)) rows = std::max(rows, *number);
     }
     if (rows >= kCountLimit) {
       if (const auto analyzed = analyzed_rows(); analyzed && *analyzed > kCountLimit)

@@ -264,7 +264,11 @@ Session::Activity::Activity(Session& session) : session_(session) {
 Session::Activity::~Activity() {
   Interruption& interruption = *session_.interruption_;
   const std::lock_guard lock(interruption.mutex);
-  --interruption.activities;
+  if (--interruption.activities > 0) return;
+  // What was asked of this activity must not meet the next statement.
+  interruption.cancelled = false;
+  interruption.timed_out = false;
+  interruption.deadline = {};
 }
 
 Session::Reservation::Reservation(Session& session) : session_(session) {

@@ -34,6 +34,7 @@ nlohmann::json to_json(const BackfillProgress& progress, double seconds, bool in
   return {{"complete", !failed && !interrupted},
           {"interrupted", interrupted},
           {"seconds", seconds},
+          {"copy_seconds", progress.copy_seconds},
           {"rows", progress.rows_now},
           {"bytes", progress.bytes_now},
           {"rejects", rejects},

@@ -63,6 +63,8 @@ void watch_signals(Interrupt& interrupt) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that may not grow is an error to report, not a reason to die.
+  std::signal(SIGXFSZ, SIG_IGN);
   std::thread([signals, &interrupt] {
     for (int count = 0;; ++count) {
       int signal = 0;

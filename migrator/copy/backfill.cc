@@ -61,13 +61,14 @@ Backfill::Backfill(const std::vector<TableRoute>& routes, CopyContext& context,
 Backfill::~Backfill() = default;
 
 BackfillProgress Backfill::run() {
+  start_ = std::chrono::steady_clock::now();
   {
     const std::lock_guard lock(mutex_);
     while (running_ < active_) start_worker();
   }
   std::unique_lock lock(mutex_);
   while (running_ > 0) {
-    changed_.wait_for(lock, 100ms);
+    if (changed_.wait_for(lock, 100ms, [this] { return running_ == 0; })) break;
     lock.unlock();
     if (hooks_.tick) hooks_.tick(progress());
     // A statement that began just after it was cancelled is cancelled again.
@@ -76,12 +77,12 @@ BackfillProgress Backfill::run() {
   }
   const std::exception_ptr fatal = fatal_;
   lock.unlock();
+  const BackfillProgress last = progress();
   for (std::jthread& worker : workers_) worker.join();
-  workers_.clear();
-  if (hooks_.tick) hooks_.tick(progress());
+  if (hooks_.tick) hooks_.tick(last);
   if (fatal) std::rethrow_exception(fatal);
   context_.interrupt.check();
-  return progress();
+  return last;
 }
 
 // REQUIRES: mutex_ held.
@@ -243,6 +244,8 @@ void Backfill::fail(Job& job, const Error& error) {
 BackfillProgress Backfill::progress() {
   BackfillProgress out;
   out.held = context_.pacer.reason();
+  out.copy_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   const std::lock_guard lock(mutex_);
   out.jobs = active_;
   for (const auto& job : jobs_) {

@@ -7,6 +7,7 @@
 // progress() may be called from any thread meanwhile.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -34,6 +35,7 @@ struct TableReport {
 struct BackfillProgress {
   std::vector<TableReport> tables;  // in the plan's order
   std::uint64_t rows_now = 0, bytes_now = 0;  // copied by this run
+  double copy_seconds = 0;                    // since run() began, until its last worker ended
   std::uint64_t chunk_rows = 0;               // what the chunks aim at, of the table in work
   int jobs = 0;
   std::string held;  // why nothing moves: paused, throttled; "" otherwise
@@ -81,6 +83,7 @@ class Backfill {
   int active_ = 0;  // workers with a number below this may take chunks
   int running_ = 0;
   bool over_ = false;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::exception_ptr fatal_;
   std::vector<std::jthread> workers_;
 };

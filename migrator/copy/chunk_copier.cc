@@ -4,13 +4,6 @@
 #include "migrator/copy/stop_point.h"
 
 namespace migrator {
-namespace {
-
-// How long a claim is good for in a store that many processes share; this one's lock is the process itself.
-constexpr std::chrono::milliseconds kLease{60'000};
-
-}  // namespace
-
 void ChunkCopier::open_writer() {
   if (!sessions_.writer) sessions_.writer = open_target(context_.endpoints, context_.interrupt);
 }
@@ -173,12 +166,9 @@ void ChunkCopier::done(const Chunk& chunk, const ChunkDone& result) {
 
 std::vector<ChunkCopier::Claimed> ChunkCopier::claim(const std::vector<Chunk>& chunks) {
   std::vector<Claimed> claimed;
-  for (Chunk chunk : chunks) {
-    chunk.epoch = context_.epoch;
-    context_.store.claim_chunk(table_.route.name, chunk.number, chunk.epoch, kLease);
-    const ChunkFence::Claim claim =
-        context_.fence.claim(sessions_.writer.session(), chunk, chunk.epoch);
-    claimed.push_back({std::move(chunk), claim});
+  for (const Chunk& chunk : chunks) {
+    claimed.push_back(
+        {chunk, context_.fence.claim(sessions_.writer.session(), chunk, chunk.epoch)});
   }
   stop_point("chunk_claimed");
   return claimed;
@@ -229,7 +219,7 @@ void ChunkCopier::run_colocated(const std::function<bool()>& leave, Source& sour
   std::optional<Chunk> chunk;
   const auto take_next = [&]() -> std::optional<Chunk> {
     if (leave()) return std::nullopt;
-    return table_.chunker.next(source);
+    return table_.next_chunk(source, context_);
   };
   while (true) {
     if (!chunk) {

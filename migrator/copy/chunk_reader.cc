@@ -75,7 +75,7 @@ void ChunkReader::cut_ahead(const std::stop_token& stop) {
           const std::lock_guard lock(session_mutex_);
           if (!canceller_) canceller_ = session_.session().canceller();
         }
-        chunk = table_.chunker.next(*session_);
+        chunk = table_.next_chunk(*session_, context_);
       } catch (const Error& error) {
         if (error.scope() == ErrorScope::session) {
           const std::lock_guard lock(session_mutex_);

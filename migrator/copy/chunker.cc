@@ -6,7 +6,8 @@
 namespace migrator {
 namespace {
 
-// The first chunk is small, so that a wrong guess about the rows costs little; each next one may double.
+// The first chunk is small, so that a wrong guess about the rows costs little; each next one may be four times
+// as large, and half as large.
 constexpr std::uint64_t kFirstRows = 2000;
 // Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its width.
 constexpr double kDense = 0.5;
@@ -105,7 +106,7 @@ void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
   const double wanted =
       static_cast<double>(std::chrono::microseconds(limits_.target).count()) / per_row;
   const double now = static_cast<double>(rows_);
-  rows_ = clamp(static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * 2))));
+  rows_ = clamp(static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * 4))));
 }
 
 void Chunker::set_limits(const ChunkLimits& limits) {

@@ -23,7 +23,7 @@ namespace migrator {
 struct ChunkLimits {
   std::chrono::milliseconds target{500};
   std::uint64_t rows_max = 100'000;
-  std::uint64_t bytes_max = 16u << 20;
+  std::uint64_t bytes_max = 64u << 20;
 };
 
 class Chunker {

@@ -4,6 +4,21 @@
 
 namespace migrator {
 
+namespace {
+
+// How long a claim is good for in a store that many processes share; this one's lock is the process itself.
+constexpr std::chrono::milliseconds kLease{60'000};
+
+}  // namespace
+
+std::optional<Chunk> TableCopy::next_chunk(Source& source, CopyContext& context) {
+  std::optional<Chunk> chunk = chunker.next(source);
+  if (!chunk) return chunk;
+  chunk->epoch = context.epoch;
+  context.store.claim_chunk(route.name, chunk->number, chunk->epoch, kLease);
+  return chunk;
+}
+
 const TableCopy::Form& TableCopy::form(Source& source, Target& target) {
   const std::lock_guard lock(mutex_);
   if (form_) return *form_;

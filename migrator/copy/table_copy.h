@@ -48,6 +48,10 @@ class TableCopy {
   };
   const Form& form(Source& source, Target& target);
 
+  // Cuts the next chunk and claims it in the checkpoint store, for this run's epoch. Waits for the disk, so
+  // that a cut which the target remembers is never forgotten here: call it where that costs no loading time.
+  std::optional<Chunk> next_chunk(Source& source, CopyContext& context);
+
   // A row is counted here when its chunk is committed.
   std::atomic<std::uint64_t> rows{0}, bytes{0}, retries{0};
   // How the rows travel, for people: "pgcopy-binary", "ATTACH", "cells".

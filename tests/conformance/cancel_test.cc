@@ -73,8 +73,9 @@ TEST_P(Cancel, StopsAWaitForALock) {
   expect_usable(waiter->session());
 }
 
-TEST_P(Cancel, StopsALoadThatWaitsForALock) {
-  if (!quirks.has_row_locks) return;
+class CancelRowLocks : public Cancel {};
+
+TEST_P(CancelRowLocks, StopsALoadThatWaitsForALock) {
   make_numbered_table(0);
   const auto holder = open_target();
   holder->session().begin();
@@ -133,8 +134,9 @@ TEST_P(Cancel, StatementTimeoutLeavesQuickStatementsAlone) {
   }
 }
 
-TEST_P(Cancel, AKilledSessionIsTransientAndSaysThatTheSessionIsLost) {
-  if (!quirks.has_server) return;
+class KilledSession : public Cancel {};
+
+TEST_P(KilledSession, AKilledSessionIsTransientAndSaysThatTheSessionIsLost) {
   const auto source = open_source();
   Session& session = source->session();
   const std::string number =
@@ -158,8 +160,7 @@ TEST_P(Cancel, AKilledSessionIsTransientAndSaysThatTheSessionIsLost) {
   session.canceller()->cancel();
 }
 
-TEST_P(Cancel, ASessionKilledInATransactionRollsBack) {
-  if (!quirks.has_server) return;
+TEST_P(KilledSession, ASessionKilledInATransactionRollsBack) {
   make_numbered_table(1);
   const auto target = open_target();
   Session& session = target->session();
@@ -216,6 +217,10 @@ TEST_P(Cancel, NothingElseRunsWhileAStreamIsOpen) {
 }
 
 MIGRATOR_CONFORMANCE_SUITE(Cancel);
+MIGRATOR_CONFORMANCE_SUITE_WHERE(KilledSession,
+                                 [](const Quirks& quirks) { return quirks.has_server; });
+MIGRATOR_CONFORMANCE_SUITE_WHERE(CancelRowLocks,
+                                 [](const Quirks& quirks) { return quirks.has_row_locks; });
 
 }  // namespace
 }  // namespace migrator::test

@@ -182,6 +182,8 @@ TEST_P(CatalogOf, TypesOfColumnsAreTheSameByCatalogAndByName) {
   const TableSchema schema = table(source->session(), "all_types");
   for (const Column& column : schema.columns) {
     if (column.type.kind == TypeKind::opaque) continue;
+    // PostgreSQL's enum types are made by users, and a dialect has no connection to look them up.
+    if (quirks.engine == Engine::postgres && !column.enum_values.empty()) continue;
     const Column named = dialect().column_of_type(column.name, column.native_type);
     EXPECT_EQ(named.type, column.type)
         << column.native_type << " is " << describe(named.type) << " by name, "
@@ -194,26 +196,26 @@ TEST_P(CatalogOf, TypesOfColumnsAreTheSameByCatalogAndByName) {
 class DdlOf : public CatalogOf {
  protected:
   void make_all(Session& session, const Catalog& catalog) {
+    const Dialect& own = session.dialect();
     // Referenced tables first: SQLite makes foreign keys with the table.
     for (const char* table_name : {"catalog_customers", "catalog_orders", "catalog_lines"}) {
       const TableSchema* schema = catalog.find_table({"", table_name});
       ASSERT_NE(schema, nullptr);
-      for (const std::string& statement : dialect().create_table(*schema))
-        session.execute(statement);
+      for (const std::string& statement : own.create_table(*schema)) session.execute(statement);
     }
     for (const TableSchema& schema : catalog.tables) {
       for (const Index& index : schema.indexes) {
-        session.execute(dialect().create_index(schema, index));
+        session.execute(own.create_index(schema, index));
       }
     }
     for (const TableSchema& schema : catalog.tables) {
       for (const ForeignKey& key : schema.foreign_keys) {
-        const std::string statement = dialect().add_foreign_key(schema, key);
+        const std::string statement = own.add_foreign_key(schema, key);
         if (!statement.empty()) session.execute(statement);
       }
     }
     for (const TableSchema& schema : catalog.tables) {
-      for (const std::string& statement : dialect().after_load(schema)) session.execute(statement);
+      for (const std::string& statement : own.after_load(schema)) session.execute(statement);
     }
   }
 
@@ -300,7 +302,7 @@ TEST_P(DdlOf, MakesEveryTypeAgain) {
     copy.exec("CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');");  // types are not a table's
   }
   const auto target = open_target(copy);
-  for (const std::string& statement : dialect().create_table(original)) {
+  for (const std::string& statement : target->session().dialect().create_table(original)) {
     target->session().execute(statement);
   }
   expect_same_columns(table(open_source(copy)->session(), "all_types"), original);
@@ -318,11 +320,11 @@ TEST_P(DdlOf, OddNamesAreQuotedEverywhere) {
   index.name = "the 'index'";
   index.columns = {"Group"};
   const auto target = open_target();
-  for (const std::string& statement : dialect().create_table(schema)) {
+  for (const std::string& statement : target->session().dialect().create_table(schema)) {
     target->session().execute(statement);
   }
-  target->session().execute(dialect().create_index(schema, index));
-  for (const std::string& statement : dialect().after_load(schema)) {
+  target->session().execute(target->session().dialect().create_index(schema, index));
+  for (const std::string& statement : target->session().dialect().after_load(schema)) {
     target->session().execute(statement);
   }
   const TableSchema made = table(open_source()->session(), "order");

@@ -125,8 +125,9 @@ TEST_P(Colocated, HonoursWhere) {
   EXPECT_EQ(copied(), "1");
 }
 
-TEST_P(Colocated, OtherServersAreOutOfReach) {
-  if (!quirks.has_server) return;
+class NetworkColocated : public Colocated {};
+
+TEST_P(NetworkColocated, OtherServersAreOutOfReach) {
   make_numbered_table(1);
   const auto elsewhere = TestDatabase::sqlite();
   const auto foreign = adapter_for(Engine::sqlite).open_source(elsewhere.url(), options);
@@ -138,6 +139,8 @@ TEST_P(Colocated, OtherServersAreOutOfReach) {
 }
 
 MIGRATOR_CONFORMANCE_SUITE(Colocated);
+MIGRATOR_CONFORMANCE_SUITE_WHERE(NetworkColocated,
+                                 [](const Quirks& quirks) { return quirks.has_server; });
 
 }  // namespace
 }  // namespace migrator::test

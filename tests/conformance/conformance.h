@@ -78,3 +78,8 @@ class Stopwatch {
   INSTANTIATE_TEST_SUITE_P(Conformance, suite,                                  \
                            testing::ValuesIn(migrator::test::tested_servers()), \
                            migrator::test::server_name)
+// Runs a suite on those servers whose quirks meet the predicate.
+#define MIGRATOR_CONFORMANCE_SUITE_WHERE(suite, ...)                                       \
+  INSTANTIATE_TEST_SUITE_P(Conformance, suite,                                             \
+                           testing::ValuesIn(migrator::test::tested_servers(__VA_ARGS__)), \
+                           migrator::test::server_name)

@@ -76,18 +76,17 @@ TEST_P(Connect, MakesItsOwnSettings) {
   }
 }
 
-TEST_P(Connect, WrongPasswordIsPermanentAndKeptSecret) {
-  if (!quirks.has_server) return;  // SQLite has no passwords
+class NetworkConnect : public Connect {};
+
+TEST_P(NetworkConnect, WrongPasswordIsPermanentAndKeptSecret) {
   expect_refused(changed(password(), "wrongpassword7f3a"), ErrorKind::permanent);
 }
 
-TEST_P(Connect, UnknownUserIsPermanent) {
-  if (!quirks.has_server) return;
+TEST_P(NetworkConnect, UnknownUserIsPermanent) {
   expect_refused(changed("//migrator:", "//nobody_here:"), ErrorKind::permanent);
 }
 
-TEST_P(Connect, UnreachablePortIsTransient) {
-  if (!quirks.has_server) return;
+TEST_P(NetworkConnect, UnreachablePortIsTransient) {
   expect_refused(
       changed(":" + std::to_string(db.url().port()) + "/", ":" + std::to_string(free_port()) + "/"),
       ErrorKind::transient);
@@ -101,8 +100,9 @@ TEST_P(Connect, MissingDatabaseIsPermanent) {
   }
 }
 
-TEST_P(Connect, MissingSourceFileIsPermanentAndIsNotMade) {
-  if (quirks.has_server) return;
+class FileConnect : public Connect {};
+
+TEST_P(FileConnect, MissingSourceFileIsPermanentAndIsNotMade) {
   const std::string path = db.name() + ".missing";
   const auto error = expect_error(
       ErrorKind::permanent, [&] { adapter().open_source(Url::parse("sqlite:" + path), options); });
@@ -111,8 +111,7 @@ TEST_P(Connect, MissingSourceFileIsPermanentAndIsNotMade) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-TEST_P(Connect, FileThatIsNoDatabaseIsPermanent) {
-  if (quirks.has_server) return;
+TEST_P(FileConnect, FileThatIsNoDatabaseIsPermanent) {
   const std::string path = db.name() + ".text";
   std::ofstream(path) << std::string(8192, 'x');
   expect_refused(Url::parse("sqlite:" + path), ErrorKind::permanent);
@@ -142,8 +141,7 @@ class SilentServer {
   int socket_, port_ = 0;
 };
 
-TEST_P(Connect, SilentServerIsGivenUpAfterTheTimeout) {
-  if (!quirks.has_server) return;
+TEST_P(NetworkConnect, SilentServerIsGivenUpAfterTheTimeout) {
   const SilentServer silent;
   options.connect_timeout = 2000ms;
   const Url url = changed(":" + std::to_string(db.url().port()) + "/",
@@ -156,8 +154,7 @@ TEST_P(Connect, SilentServerIsGivenUpAfterTheTimeout) {
   EXPECT_THAT(all_text(*error), Not(HasSubstr(password())));
 }
 
-TEST_P(Connect, AcceptsPasswordsOfAnyCharacters) {
-  if (!quirks.has_server) return;
+TEST_P(NetworkConnect, AcceptsPasswordsOfAnyCharacters) {
   const std::string user = "u_" + random_hex(8), odd = "pä:@/?#%& '\"\\x";
   const std::string encoded = "p%C3%A4%3A%40%2F%3F%23%25%26%20%27%22%5Cx";
   if (quirks.engine == Engine::postgres) {
@@ -205,6 +202,10 @@ TEST_P(Connect, SeesThatADatabaseIsReadOnly) {
 }
 
 MIGRATOR_CONFORMANCE_SUITE(Connect);
+MIGRATOR_CONFORMANCE_SUITE_WHERE(FileConnect,
+                                 [](const Quirks& quirks) { return !quirks.has_server; });
+MIGRATOR_CONFORMANCE_SUITE_WHERE(NetworkConnect,
+                                 [](const Quirks& quirks) { return quirks.has_server; });
 
 }  // namespace
 }  // namespace migrator::test

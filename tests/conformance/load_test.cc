@@ -162,8 +162,9 @@ TEST_P(Load, MergeByACompositeKey) {
   EXPECT_EQ(db.value("SELECT c FROM m WHERE a = 1 AND b = 'x';"), "0");
 }
 
-TEST_P(Load, MergeInTheTargetsOwnCollation) {
-  if (quirks.engine != Engine::mysql) return;
+class MysqlLoad : public Load {};
+
+TEST_P(MysqlLoad, MergeInTheTargetsOwnCollation) {
   create_table("ci",
                "k varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NOT NULL PRIMARY "
                "KEY, n int");
@@ -220,8 +221,9 @@ TEST_P(Load, RefusedRowsAreDataErrorsWithoutTheirValues) {
   }
 }
 
-TEST_P(Load, ViolatedChecksAreDataErrors) {
-  if (!quirks.has_checks) return;
+class CheckedLoad : public Load {};
+
+TEST_P(CheckedLoad, ViolatedChecksAreDataErrors) {
   create_table("c", "id " + quirks.int_type + " NOT NULL PRIMARY KEY, s " + quirks.text_type +
                         ", CONSTRAINT short_only CHECK (length(s) < 3)");
   const auto target = open_target();
@@ -375,6 +377,11 @@ TEST_P(Load, ColumnsLeftOutGetTheirDefaults) {
 }
 
 MIGRATOR_CONFORMANCE_SUITE(Load);
+MIGRATOR_CONFORMANCE_SUITE_WHERE(CheckedLoad,
+                                 [](const Quirks& quirks) { return quirks.has_checks; });
+MIGRATOR_CONFORMANCE_SUITE_WHERE(MysqlLoad, [](const Quirks& quirks) {
+  return quirks.engine == Engine::mysql;
+});
 
 }  // namespace
 }  // namespace migrator::test

@@ -46,4 +46,10 @@ std::vector<ServerKind> tested_servers() {
   return kinds;
 }
 
+std::vector<ServerKind> tested_servers(const std::function<bool(const Quirks&)>& predicate) {
+  std::vector<ServerKind> kinds = tested_servers();
+  std::erase_if(kinds, [&](ServerKind kind) { return !predicate(quirks_of(kind)); });
+  return kinds;
+}
+
 }  // namespace migrator::test

@@ -5,6 +5,7 @@
 // the ENGINE, documented by its maker; it is never a way round a defect of an adapter.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +37,8 @@ struct Quirks {
   bool has_negative_zero = true;  // a double keeps the sign of zero
   bool has_row_locks = true;      // writers wait for each other's rows, not for the whole database
   bool read_committed = true;     // a transaction sees what others commit meanwhile
-  bool text_cells_any_byte = false;  // text may hold NUL characters
+  bool text_holds_nul = false;    // text may hold NUL characters
+  bool checks_utf8 = true;        // the engine, or what it promises, refuses text that is not UTF-8
 
   // Types for tests' own tables.
   std::string int_type, bigint_type, double_type, text_type, short_text_type, bytes_type;
@@ -75,7 +77,8 @@ Quirks postgres_quirks(ServerKind kind);
 Quirks mysql_quirks(ServerKind kind);
 Quirks sqlite_quirks();
 
-// The servers that this run has.
+// The servers that this run has, or those of them that meet the predicate.
 std::vector<ServerKind> tested_servers();
+std::vector<ServerKind> tested_servers(const std::function<bool(const Quirks&)>& predicate);
 
 }  // namespace migrator::test

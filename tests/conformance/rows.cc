@@ -5,6 +5,12 @@
 
 #include <nlohmann/json.hpp>
 
+namespace migrator {
+void PrintTo(const Type& type, std::ostream* out) {
+  *out << describe(type) << (type.fixed ? " fixed" : "") << " digits " << type.precision;
+}
+}  // namespace migrator
+
 namespace migrator::test {
 namespace {
 

@@ -1,10 +1,15 @@
 // Rows as plain values, in and out of batches of cells: what tests compare.
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
 #include "adapters/adapter.h"
+
+namespace migrator {
+void PrintTo(const Type& type, std::ostream* out);  // for messages of GoogleTest
+}
 
 namespace migrator::test {
 

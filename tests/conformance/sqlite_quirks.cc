@@ -49,7 +49,7 @@ CREATE TABLE all_types (
   c_ts DATETIME, c_time TIME, c_json JSON, c_uuid UUID, c_raw VARBINARY(20));
 INSERT INTO all_types VALUES
  (-9223372036854775808, -9223372036854775808, -1, -1.7976931348623157e308, '', '', X'', 0,
-  -9999999999.99, '0001-01-01', '0001-01-01 00:00:00.000000', '00:00:00.000000', '{"b":1,"a":[1,2.5]}',
+  -9999999999.99, '0001-01-01', '0001-01-01 00:00:00', '00:00:00', '{"b":1,"a":[1,2.5]}',
   '00000000-0000-0000-0000-000000000000', X''),
  (0, 0, 0, 0.1, 'tab' || char(9) || ' newline' || char(10) || ' back\slash \N ''quote'' "double"',
   'Ünïcödé 日本語 🎉', X'00ff00275c0a0d09', 1, 0.01, '9999-12-31', '9999-12-31 23:59:59.999999',
@@ -130,7 +130,8 @@ Quirks sqlite_quirks() {
   quirks.has_negative_zero = false;  // a REAL that is whole is stored as an integer
   quirks.has_row_locks = false;
   quirks.read_committed = false;
-  quirks.text_cells_any_byte = true;
+  quirks.text_holds_nul = true;
+  quirks.checks_utf8 = false;  // it stores what it is given
   quirks.int_type = "INTEGER";
   quirks.bigint_type = "BIGINT";
   quirks.double_type = "REAL";

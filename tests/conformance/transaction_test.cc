@@ -94,8 +94,9 @@ TEST_P(Transaction, SavepointsNest) {
   EXPECT_EQ(db.cli("SELECT id FROM t;"), "4\n");
 }
 
-TEST_P(Transaction, SeesWhatOthersCommitMeanwhile) {
-  if (!quirks.read_committed) return;
+class ReadCommitted : public Transaction {};
+
+TEST_P(ReadCommitted, SeesWhatOthersCommitMeanwhile) {
   make_numbered_table(1);
   const auto target = open_target();
   Session& session = target->session();
@@ -145,8 +146,9 @@ TEST_P(Transaction, RowLockKeepsOthersOut) {
   });
 }
 
-TEST_P(Transaction, ALockWaitIsSeenInTheLoad) {
-  if (!quirks.has_row_locks) return;
+class RowLocks : public Transaction {};
+
+TEST_P(RowLocks, ALockWaitIsSeenInTheLoad) {
   make_numbered_table(2);
   const auto holder = open_target();
   const auto waiter = open_target();
@@ -166,8 +168,7 @@ TEST_P(Transaction, ALockWaitIsSeenInTheLoad) {
   EXPECT_TRUE(seen);
 }
 
-TEST_P(Transaction, ADeadlockIsTransient) {
-  if (!quirks.has_row_locks) return;
+TEST_P(RowLocks, ADeadlockIsTransient) {
   make_numbered_table(2);
   const auto first = open_target(), second = open_target();
   first->session().begin();
@@ -195,6 +196,10 @@ TEST_P(Transaction, ADeadlockIsTransient) {
 }
 
 MIGRATOR_CONFORMANCE_SUITE(Transaction);
+MIGRATOR_CONFORMANCE_SUITE_WHERE(RowLocks,
+                                 [](const Quirks& quirks) { return quirks.has_row_locks; });
+MIGRATOR_CONFORMANCE_SUITE_WHERE(ReadCommitted,
+                                 [](const Quirks& quirks) { return quirks.read_committed; });
 
 }  // namespace
 }  // namespace migrator::test

@@ -31,6 +31,17 @@ constexpr const char* kSupervisor = "MIGRATOR_TEST_SUPERVISOR";
 
 int pidfd_of(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
+// False for a zombie, too: where nobody reaps orphans (in a container, say) kill(pid, 0) finds
+// those.
+bool is_alive(pid_t pid) {
+  const int handle = pidfd_of(pid);
+  if (handle < 0) return false;
+  pollfd entry{handle, POLLIN, 0};
+  const bool ended = ::poll(&entry, 1, 0) == 1;
+  ::close(handle);
+  return !ended;
+}
+
 // Folders of supervisors that were killed: their lock can be had.
 void delete_stale_folders() {
   std::error_code ignored;
@@ -244,8 +255,7 @@ ServerEnvironment read_env_file(const std::string& path) {
   ServerEnvironment environment = environment_of(file);
   const auto found = environment.find(kSupervisor);
   if (found == environment.end()) return {};
-  if (::kill(std::stoi(found->second), 0) != 0 && errno == ESRCH) return {};
-  return environment;
+  return is_alive(std::stoi(found->second)) ? environment : ServerEnvironment{};
 }
 
 void export_servers(bool start) {
