@@ -68,7 +68,7 @@ class Slab {
   std::size_t capacity() const { return capacity_; }
   void clear() { size_ = 0; }
   void append(const char* bytes, std::size_t count) {
-    std::memcpy(extend(count), bytes, count);
+    if (count > 0) std::memcpy(extend(count), bytes, count);
   }
   // Room for count more bytes, counted as used; the caller writes them all.
   char* extend(std::size_t count) {

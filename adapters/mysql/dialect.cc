@@ -188,6 +188,7 @@ MappedColumn MysqlDialect::map_column(const Column& column, Engine from) const {
   to.identity_always = false;
   to.enum_values.clear();
   to.identity = column.identity && is_integer(column.type.kind);
+  if (to.identity) to.nullable = false;  // AUTO_INCREMENT allows no NULL
   map_type(column, mapped);
   if (column.generated) {
     to.generated = false;
@@ -375,7 +376,8 @@ std::string MysqlDialect::column_clause(const TableSchema& table, const Column& 
            (column.generated_stored ? " STORED" : " VIRTUAL");
   }
   // Said always: without it a TIMESTAMP is NOT NULL on older servers.
-  sql += column.nullable ? " NULL" : " NOT NULL";
+  const bool nullable = column.nullable && !contains(table.primary_key, column.name);
+  sql += nullable ? " NULL" : " NOT NULL";
   if (column.identity) return sql + " AUTO_INCREMENT";
   if (column.default_sql) {
     const bool only_on_update = upper(*column.default_sql).starts_with("ON UPDATE");

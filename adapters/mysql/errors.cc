@@ -33,6 +33,9 @@ constexpr std::string_view kPacket =
     "raise max_allowed_packet on the server above the size of the largest row";
 constexpr std::string_view kTimeout =
     "the statement timeout ran out: use smaller chunks or a longer timeout";
+constexpr std::string_view kCollation =
+    "the target does not know this character set or collation: set a type with one that it knows "
+    "in the plan";
 constexpr std::string_view kName =
     "check the name in the plan, and that it is in the database of the URL";
 
@@ -153,6 +156,8 @@ constexpr std::array kRules{
     Rule{1836, ErrorKind::permanent, kStatement, kWritable},
     Rule{1071, ErrorKind::permanent, kStatement,
          "the key is too long: set a shorter type for its columns in the plan"},
+    Rule{1115, ErrorKind::permanent, kStatement, kCollation},
+    Rule{1273, ErrorKind::permanent, kStatement, kCollation},
     Rule{1170, ErrorKind::permanent, kStatement,
          "a text in a key needs a length: set a varchar in the plan"},
     Rule{1148, ErrorKind::permanent, kStatement,

@@ -12,11 +12,23 @@ Interrupter::Interrupter(ConnectionSettings settings, unsigned long connection_i
   settings_.local_infile = false;
 }
 
+void Interrupter::expect_server(std::string identity) {
+  const std::lock_guard lock(mutex_);
+  server_ = std::move(identity);
+}
+
 void Interrupter::cancel() noexcept {
   try {
     const std::lock_guard lock(mutex_);
     if (!running_ || closed_) return;
     const Handle handle = open_connection(settings_);
+    const std::string_view ask = server_identity_sql();
+    if (mysql_real_query(handle.get(), ask.data(), ask.size()) != 0) return;
+    {
+      const ResultHandle answer(mysql_store_result(handle.get()));
+      MYSQL_ROW row = answer ? mysql_fetch_row(answer.get()) : nullptr;
+      if (row == nullptr || row[0] == nullptr || server_ != row[0]) return;
+    }
     const std::string sql = "KILL QUERY " + std::to_string(connection_id_);
     mysql_real_query(handle.get(), sql.data(), sql.size());
   } catch (...) {

@@ -6,6 +6,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "adapters/mysql/connection.h"
@@ -17,6 +19,13 @@ namespace migrator::mysql {
 class Interrupter final : public Canceller {
  public:
   Interrupter(ConnectionSettings settings, unsigned long connection_id);
+  // What server_identity_sql() gave on the session. Behind a load balancer the second connection
+  // may reach another server, where the number is that of somebody else's connection: then nothing
+  // is killed.
+  void expect_server(std::string identity);
+  static std::string_view server_identity_sql() {
+    return "SELECT CONCAT_WS(':', @@hostname, @@port, @@server_id)";
+  }
 
   // Any thread. Kills only while a statement runs. Once finished() has returned, no kill of this
   // object is under way any more: the next statement of the session is never hit by one meant for
@@ -32,6 +41,7 @@ class Interrupter final : public Canceller {
   std::mutex mutex_;  // held while a kill is sent
   ConnectionSettings settings_;
   const unsigned long connection_id_;
+  std::string server_;
   bool running_ = false, closed_ = false;
 };
 

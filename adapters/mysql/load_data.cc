@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include "adapters/codec.h"
 #include "adapters/mysql/codec.h"
 #include "adapters/mysql/key_range.h"
@@ -21,17 +23,30 @@ constexpr std::array<bool, 256> make_special() {
 }
 constexpr std::array<bool, 256> kSpecial = make_special();
 
-// Text in UTF-8 that is not stored as UTF-8: the server must convert it, and JSON wants to be told.
+// Text in UTF-8 that is not stored as UTF-8: the server must convert it. JSON, UUID and INET want
+// to be told that it is text at all.
 bool is_converted(const Column& column, const ValueEncoder& encoder, std::size_t i) {
   if (encoder.form(i) != Form::text) return false;
   const NativeType& native = encoder.native(i);
-  if (native.base == Base::json) return true;
+  if (native.base == Base::json || native.base == Base::uuid || native.base == Base::inet)
+    return true;
   const bool as_is =
       column.charset == "utf8mb4" || column.charset == "utf8" || column.charset == "utf8mb3";
   return native.is_text() && !as_is;
 }
 
 }  // namespace
+
+std::uint64_t skipped_rows(const char* info) {
+  if (info == nullptr) return 0;
+  const std::string_view text = info;
+  constexpr std::string_view kLabel = "Skipped: ";
+  const std::size_t at = text.find(kLabel);
+  if (at == std::string_view::npos) return 0;
+  std::uint64_t skipped = 0;
+  std::from_chars(text.data() + at + kLabel.size(), text.data() + text.size(), skipped);
+  return skipped;
+}
 
 void append_field(std::string& out, std::string_view bytes) {
   std::size_t begin = 0;
@@ -143,10 +158,20 @@ void LoadData::flush() {
   const std::uint64_t sent = buffered_rows_;
   const std::uint64_t affected = session_.run_load_data(sql_, buffer_, doing_);
   const unsigned warnings = mysql_warning_count(session_.handle());
+  const std::uint64_t skipped = skipped_rows(mysql_info(session_.handle()));
   buffer_.clear();
   buffered_rows_ = 0;
   if (buffer_.capacity() > 4 * kStatementBytes) buffer_.shrink_to_fit();
-  check_loaded(session_, sent, affected, warnings, doing_);
+  session_.refuse_warnings(warnings, doing_);
+  // Before MySQL 5.7, duplicates are left out without a warning, and nothing else is.
+  if (skipped != 0) {
+    throw Error(ErrorKind::data,
+                fmt::format("{}: {} rows have a key that is there already", doing_, skipped))
+        .code("23000/1062")
+        .table(table_)
+        .duplicate_key(true);
+  }
+  check_loaded(session_, sent, affected, 0, doing_);
 }
 
 }  // namespace migrator::mysql

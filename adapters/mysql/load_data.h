@@ -18,6 +18,9 @@ namespace migrator::mysql {
 // Appends a value as a field: backslash, tab, newline and NUL escaped.
 void append_field(std::string& out, std::string_view bytes);
 
+// Of "Records: 3  Deleted: 0  Skipped: 1  Warnings: 0"; info may be null.
+std::uint64_t skipped_rows(const char* info);
+
 // The statement for these columns.
 std::string load_data_statement(const WriteSpec& spec, const ValueEncoder& encoder);
 

@@ -152,6 +152,7 @@ void MysqlSession::set_up(const SessionOptions& options) {
 }
 
 void MysqlSession::read_facts() {
+  interrupter_->expect_server(as_text(query(Interrupter::server_identity_sql()).rows.at(0).at(0)));
   const Result facts = query(
       "SELECT VERSION(), @@version_comment, @@log_bin, @@binlog_format, @@local_infile, "
       "@@innodb_rollback_on_timeout, @@max_allowed_packet, DATABASE()");

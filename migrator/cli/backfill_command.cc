@@ -35,6 +35,7 @@ nlohmann::json to_json(const BackfillProgress& progress, double seconds, bool in
           {"interrupted", interrupted},
           {"seconds", seconds},
           {"copy_seconds", progress.copy_seconds},
+          {"finish_seconds", progress.finish_seconds},
           {"rows", progress.rows_now},
           {"bytes", progress.bytes_now},
           {"rejects", rejects},

@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
   auto& interrupt = *new migrator::Interrupt;
   migrator::cli::watch_signals(interrupt);
   const int code = migrator::cli::guarded(words, interrupt);
-  std::fflush(stderr);
+  std::fflush(nullptr);
   // No destructors of statics while the signal thread lives.
   std::_Exit(code);
 }

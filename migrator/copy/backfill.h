@@ -35,7 +35,8 @@ struct TableReport {
 struct BackfillProgress {
   std::vector<TableReport> tables;  // in the plan's order
   std::uint64_t rows_now = 0, bytes_now = 0;  // copied by this run
-  double copy_seconds = 0;                    // since run() began, until its last worker ended
+  double copy_seconds = 0;    // since run() began, until its last worker ended
+  double finish_seconds = 0;  // foreign keys, sequences and statistics after that
   std::uint64_t chunk_rows = 0;               // what the chunks aim at, of the table in work
   int jobs = 0;
   std::string held;  // why nothing moves: paused, throttled; "" otherwise

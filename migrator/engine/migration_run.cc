@@ -269,7 +269,12 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   }
   const bool all_in = std::all_of(result.tables.begin(), result.tables.end(),
                                   [](const TableReport& table) { return table.error.empty(); });
-  if (all_in) finish_tables();
+  if (all_in) {
+    const auto before = std::chrono::steady_clock::now();
+    finish_tables();
+    result.finish_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+  }
   store().add_event({Clock::now(), all_in ? "backfill_finished" : "backfill_failed", "",
                      fmt::format("{} rows in this run", result.rows_now)});
   return result;

@@ -64,7 +64,7 @@ std::string plain_number(std::string text) {
     if (text.back() == '.') text.pop_back();
   }
   if (text.empty() || text == ".") return "0";
-  if (text[0] == '.') text.insert(0, "0");
+  if (text[0] == '.') text = "0" + text;
   return (negative ? "-" : "") + text;
 }
 

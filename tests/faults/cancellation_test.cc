@@ -103,8 +103,8 @@ TEST_P(Cancel, WhileTheTargetIsLockedEndsSoonAndResumes) {
   expect_resumes();
 }
 
-INSTANTIATE_TEST_SUITE_P(Routes, Cancel, testing::ValuesIn(kRoutes), [](const auto& info) {
-  return fmt::format("{}_to_{}", name(info.param.from), name(info.param.to));
+INSTANTIATE_TEST_SUITE_P(Routes, Cancel, testing::ValuesIn(kRoutes), [](const auto& tested) {
+  return fmt::format("{}_to_{}", name(tested.param.from), name(tested.param.to));
 });
 
 // A network that has gone dead takes the way of a cancellation with it. Whoever asks twice gets out

@@ -180,7 +180,7 @@ TEST_P(ChunkFenceOn, TargetBelongsToOneStore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, ChunkFenceOn, testing::ValuesIn(kKinds),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& tested) { return std::string(name(tested.param)); });
 
 // Whole migrations, one for each engine as the target.
 class Checkpoint : public testing::TestWithParam<ServerKind> {
@@ -314,7 +314,7 @@ TEST_P(Checkpoint, ZombieRunIsFencedOff) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Checkpoint, testing::ValuesIn(kKinds),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& tested) { return std::string(name(tested.param)); });
 
 }  // namespace
 }  // namespace migrator::test

@@ -82,8 +82,8 @@ TEST_P(Kill, AtAnyMomentLosesAndDoublesNothing) {
   EXPECT_GE(kills_amid_rows, GetParam().kills / 3);
 }
 
-INSTANTIATE_TEST_SUITE_P(Routes, Kill, testing::ValuesIn(kRoutes), [](const auto& info) {
-  return fmt::format("{}_to_{}", name(info.param.from), name(info.param.to));
+INSTANTIATE_TEST_SUITE_P(Routes, Kill, testing::ValuesIn(kRoutes), [](const auto& tested) {
+  return fmt::format("{}_to_{}", name(tested.param.from), name(tested.param.to));
 });
 
 }  // namespace

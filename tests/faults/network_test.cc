@@ -34,15 +34,14 @@ TEST_P(LostCommit, IsNeitherRepeatedNorForgotten) {
   EXPECT_GT(trial.chunks_retried(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, LostCommit,
-                         testing::Combine(testing::Values(ServerKind::postgres,
-                                                          ServerKind::mariadb),
-                                          testing::Values(Fate::answer_lost, Fate::request_lost)),
-                         [](const auto& info) {
-                           return fmt::format(
-                               "{}_{}", name(std::get<0>(info.param)),
-                               std::get<1>(info.param) == Fate::answer_lost ? "answer" : "request");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Engines, LostCommit,
+    testing::Combine(testing::Values(ServerKind::postgres, ServerKind::mariadb),
+                     testing::Values(Fate::answer_lost, Fate::request_lost)),
+    [](const auto& tested) {
+      return fmt::format("{}_{}", name(std::get<0>(tested.param)),
+                         std::get<1>(tested.param) == Fate::answer_lost ? "answer" : "request");
+    });
 
 // Every kind of server as the source and as the target, with the proxy in front of it. MariaDB to
 // MariaDB is one server that copies within itself.
@@ -142,11 +141,11 @@ INSTANTIATE_TEST_SUITE_P(Routes, Cut,
                                          Route{ServerKind::postgres, ServerKind::mariadb, true},
                                          Route{ServerKind::postgres, ServerKind::postgres, false},
                                          Route{ServerKind::mariadb, ServerKind::mariadb, false}),
-                         [](const auto& info) {
-                           return fmt::format("{}{}_to_{}{}", name(info.param.from),
-                                              info.param.at_source ? "_cut" : "",
-                                              name(info.param.to),
-                                              info.param.at_source ? "" : "_cut");
+                         [](const auto& tested) {
+                           return fmt::format("{}{}_to_{}{}", name(tested.param.from),
+                                              tested.param.at_source ? "_cut" : "",
+                                              name(tested.param.to),
+                                              tested.param.at_source ? "" : "_cut");
                          });
 
 // A session that is lost while a chunk is copied again, in a copy within one server: the worker

@@ -104,7 +104,7 @@ TEST_P(Outage, TargetThatStaysAwayEndsTheRunWithItsStateSaved) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, Outage,
                          testing::Values(ServerKind::postgres, ServerKind::mariadb),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& tested) { return std::string(name(tested.param)); });
 
 // A20 seen from the target: a server that does not wait for its disk (synchronous_commit = off, or
 // innodb_flush_log_at_trx_commit = 0, as is often said to be good for loading) forgets commits when
@@ -131,7 +131,7 @@ TEST_P(ForgetfulTarget, IsNotCalledComplete) {
 INSTANTIATE_TEST_SUITE_P(Engines, ForgetfulTarget,
                          testing::Values(ServerKind::postgres, ServerKind::mariadb,
                                          ServerKind::sqlite),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& tested) { return std::string(name(tested.param)); });
 
 // Another program in the middle of a write to the target's file.
 class LockedFile : public testing::TestWithParam<ServerKind> {};
@@ -158,7 +158,7 @@ TEST_P(LockedFile, IsWaitedFor) {
 
 INSTANTIATE_TEST_SUITE_P(Sources, LockedFile,
                          testing::Values(ServerKind::sqlite, ServerKind::postgres),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& tested) { return std::string(name(tested.param)); });
 
 // A file that may not grow any more, as on a full disk, is an error that names the file's trouble,
 // and no reason to lose anything.
@@ -191,10 +191,10 @@ TEST_P(FullDisk, IsSaidAndResumedFrom) {
 INSTANTIATE_TEST_SUITE_P(Sources, FullDisk,
                          testing::Combine(testing::Values(ServerKind::sqlite, ServerKind::postgres),
                                           testing::Bool()),
-                         [](const auto& info) {
+                         [](const auto& tested) {
                            return fmt::format(
-                               "{}_{}", name(std::get<0>(info.param)),
-                               std::get<1>(info.param) ? "signal_ignored" : "signal_sent");
+                               "{}_{}", name(std::get<0>(tested.param)),
+                               std::get<1>(tested.param) ? "signal_ignored" : "signal_sent");
                          });
 
 }  // namespace

@@ -144,12 +144,12 @@ TEST_P(StopPoints, KilledThereTwiceAndResumed) {
   // account is n % 1000: one of each thousand is refused, and each is on the list once.
   EXPECT_EQ(run_sql("sqlite:" + trial.path("state.db"),
                     "SELECT key FROM rejects WHERE open ORDER BY CAST(substr(key, 2) AS INTEGER);"),
-            "[50]\n[3051]\n[6050]\n[9051]\n[12050]\n");
+            "[50]\n[3050]\n[6050]\n[9050]\n[12050]\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(Cells, StopPoints, testing::ValuesIn(cells()), [](const auto& info) {
-  return fmt::format("{}_{}_to_{}", info.param.point.name, name(info.param.route.from),
-                     name(info.param.route.to));
+INSTANTIATE_TEST_SUITE_P(Cells, StopPoints, testing::ValuesIn(cells()), [](const auto& tested) {
+  return fmt::format("{}_{}_to_{}", tested.param.point.name, name(tested.param.route.from),
+                     name(tested.param.route.to));
 });
 
 }  // namespace

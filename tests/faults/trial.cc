@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>
@@ -83,8 +84,18 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
 }
 
 std::string shown(const CommandResult& result) {
+  // Without the lines of progress, but for the last.
+  std::string log, progress;
+  std::istringstream lines(result.err);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("\"progress\":") == std::string::npos) {
+      log += line + "\n";
+    } else {
+      progress = line + "\n";
+    }
+  }
   return fmt::format("status {}\n--- standard output\n{}--- standard error\n{}---", result.status,
-                     result.out.substr(0, 4000), result.err.substr(0, 4000));
+                     result.out.substr(0, 4000), (log + progress).substr(0, 4000));
 }
 
 std::string shown(const Child& child) { return shown({child.status(), child.out(), child.err()}); }
@@ -177,7 +188,7 @@ Command Trial::command(const std::vector<std::string>& arguments,
   command.environment["SOURCE_URL"] = source_url;
   command.environment["TARGET_URL"] = target_url;
   command.folder = folder_;
-  command.timeout = 60s;
+  command.timeout = 30s;
   return command;
 }
 

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 std::string shown(const CommandResult& result) {
   return fmt::format("status {}\n--- standard output\n{}--- standard error\n{}---", result.status,
-                     result.out.substr(0, 6000), result.err.substr(0, 6000));
+                     result.out.substr(0, 3000), result.err.substr(0, 3000));
 }
 
 json document(const CommandResult& result) {
@@ -167,7 +167,7 @@ void MigrationCase::expect_equal(const std::vector<std::string>& table_list) {
   const json found = document(verified);
   if (found.is_object()) {
     EXPECT_EQ(found["equal"], true);
-    for (const json& table : found["tables"]) EXPECT_EQ(table["equal"], true) << table.dump(2);
+    for (const json& table : found["tables"]) EXPECT_EQ(table["equal"], true) << table.dump().substr(0, 1000);
   }
   const CommandResult judged = oracle(table_list);
   EXPECT_EQ(judged.status, 0) << shown(judged);

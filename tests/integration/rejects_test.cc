@@ -14,8 +14,9 @@ using testing::HasSubstr;
 // The rejected keys, which must be single integers.
 std::set<std::string> rejected_keys(MigrationCase& migration) {
   const CommandResult listed = migration.migrate({"rejects", "plan.yaml", "--json"});
+  const json found = document(listed);
   std::set<std::string> keys;
-  for (const json& reject : document(listed)["rejects"]) {
+  for (const json& reject : found["rejects"]) {
     const std::string text = reject["key"].dump();
     std::string digits;
     for (const char c : text) {
@@ -121,7 +122,7 @@ TEST_P(RejectsTest, TooManyStopTheirTableAndNoOther) {
 
 INSTANTIATE_TEST_SUITE_P(Targets, RejectsTest,
                          testing::Values(ServerKind::postgres, ServerKind::mariadb),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& kind) { return std::string(name(kind.param)); });
 
 TEST(Rejects, AZeroByteThatPostgresCannotHold) {
   MigrationCase migration(ServerKind::sqlite, ServerKind::postgres);

@@ -658,6 +658,12 @@ TEST(MysqlLoadData, EscapesWhatEndsAFieldOrALineAndNothingElse) {
   EXPECT_EQ(out, expected);
 }
 
+TEST(MysqlLoadData, SkippedRowsAreReadFromTheStatementsReport) {
+  EXPECT_EQ(skipped_rows("Records: 3  Deleted: 0  Skipped: 12  Warnings: 0"), 12u);
+  EXPECT_EQ(skipped_rows("Records: 3  Deleted: 0  Skipped: 0  Warnings: 0"), 0u);
+  EXPECT_EQ(skipped_rows(nullptr), 0u);
+}
+
 TEST(MysqlLoadData, ConvertsOnlyTextThatIsNotStoredAsUtf8) {
   const std::vector<Column> columns = {column("a", "int"), column("b", "varchar(9)"),
                                        column("c", "varchar(9) character set latin1"),

@@ -1,0 +1,189 @@
+// What goes wrong before or beside the copying: each with its exit code, what to do about it, no password,
+// and nothing half done.
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "tests/integration/migration_case.h"
+
+namespace migrator::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kFailed = 1, kUsage = 2, kRefused = 4;
+
+void make_items(const TestDatabase& database, int rows) {
+  database.exec("CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, label VARCHAR(40) NOT NULL)");
+  if (rows == 0) return;
+  database.exec(fmt::format("INSERT INTO items SELECT n, 'item' FROM {}",
+                            numbers(database.kind(), rows)));
+}
+
+// --- Databases that cannot be used ------------------------------------------------------------------
+
+TEST(Unreachable, ServersAreNamedWithoutTheirPassword) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.source, 3);
+  migration.plan("  - name: items\n");
+  migration.add_secret("f0rb1dden");
+  const int port = free_port();
+  for (const std::string scheme : {"postgresql", "mysql"}) {
+    migration.target_url = fmt::format("{}://reader:f0rb1dden@127.0.0.1:{}/shop", scheme, port);
+    for (const std::string command : {"check", "backfill", "verify"}) {
+      expect_refusal(migration.migrate({command, "plan.yaml"}), kFailed, {"127.0.0.1"});
+    }
+    expect_refusal(migration.migrate({"plan", "--source", "${SOURCE_URL}", "--target",
+                                      migration.target_url, "-o", "other.yaml"}),
+                   kFailed, {"127.0.0.1"});
+    EXPECT_FALSE(migration.exists("other.yaml"));
+  }
+}
+
+TEST(Unreachable, AWrongPasswordIsRefusedAndNotShown) {
+  for (const ServerKind kind : {ServerKind::postgres, ServerKind::mariadb}) {
+    MigrationCase migration(ServerKind::sqlite, kind);
+    make_items(migration.source, 3);
+    migration.plan("  - name: items\n");
+    std::string& url = migration.target_url;
+    const std::size_t colon = url.find(':', url.find("://") + 3);
+    url = url.substr(0, colon) + ":wr0ngpassw0rd" + url.substr(url.find('@'));
+    migration.add_secret("wr0ngpassw0rd");
+    expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kFailed, {"password"});
+    expect_refusal(migration.migrate({"plan", "--source", "${SOURCE_URL}", "--target", url}), kFailed, {});
+    migration.expect_target_untouched();
+  }
+}
+
+TEST(Unreachable, AnSqliteFileThatIsNotThereIsNotMade) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.target, 0);
+  migration.plan("  - name: items\n");
+  migration.source_url = "sqlite:absent.db";
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kFailed, {"absent.db"});
+  EXPECT_FALSE(migration.exists("absent.db"));
+}
+
+TEST(Secrets, ThePasswordOfAPlannedUrlGoesIntoNoFile) {
+  for (const ServerKind kind : {ServerKind::postgres, ServerKind::mariadb}) {
+    MigrationCase migration(kind, kind);
+    make_items(migration.source, 20);
+    // The URLs as they are, passwords and all; the fixture searches what is left.
+    const CommandResult planned =
+        migration.migrate({"plan", "--source", migration.source_url, "--target", migration.target_url,
+                           "-o", "plan.yaml"});
+    EXPECT_EQ(planned.status, 0) << shown(planned);
+    EXPECT_THAT(migration.read("plan.yaml"), HasSubstr("${SOURCE_URL}"));
+    EXPECT_THAT(planned.err, HasSubstr("SOURCE_URL"));
+    const CommandResult filled = migration.migrate({"backfill", "plan.yaml"});
+    EXPECT_EQ(filled.status, 0) << shown(filled);
+    migration.migrate({"status", "plan.yaml"});
+    migration.expect_equal();
+  }
+}
+
+TEST(ReadOnly, TargetsAreRefusedBeforeAnythingIsDone) {
+  MigrationCase postgres(ServerKind::sqlite, ServerKind::postgres);
+  make_items(postgres.source, 3);
+  postgres.plan("  - name: items\n");
+  postgres.target_url += "?options=-c%20default_transaction_read_only%3Don";
+  expect_refusal(postgres.migrate({"backfill", "plan.yaml"}), kRefused, {"read-only"});
+  postgres.expect_target_untouched();
+
+  MigrationCase sqlite(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(sqlite.source, 3);
+  sqlite.plan("  - name: items\n");
+  sqlite.target_url += "?mode=ro";
+  expect_refusal(sqlite.migrate({"backfill", "plan.yaml"}), kRefused, {"read-only"});
+  sqlite.expect_target_untouched();
+}
+
+TEST(ReadOnly, ASourceIsEnough) {
+  MigrationCase migration(ServerKind::postgres, ServerKind::sqlite);
+  make_items(migration.source, 30);
+  migration.plan("  - name: items\n");
+  migration.source_url += "?options=-c%20default_transaction_read_only%3Don";
+  const CommandResult filled = migration.migrate({"backfill", "plan.yaml"});
+  EXPECT_EQ(filled.status, 0) << shown(filled);
+  migration.expect_equal();
+}
+
+// --- Plans that do not fit --------------------------------------------------------------------------
+
+class PlanTest : public testing::TestWithParam<ServerKind> {};
+
+TEST_P(PlanTest, AMissingTableOrColumnIsNamedWithTheNearestThereIs) {
+  MigrationCase migration(GetParam(), ServerKind::sqlite);
+  make_items(migration.source, 3);
+  migration.plan("  - name: itens\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"itens", "did you mean `items`?"});
+  migration.plan("  - {name: items, columns: {lable: null}}\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"lable", "did you mean `label`?"});
+  migration.plan("  - {name: items, key: [label]}\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"label", "unique"});
+  migration.plan("  - {name: items, where: nothing = 3}\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kRefused, {"items", "where"});
+  migration.expect_target_untouched();
+}
+
+TEST_P(PlanTest, ATableWithoutAKeyIsRefused) {
+  MigrationCase migration(GetParam(), ServerKind::sqlite);
+  migration.source.exec("CREATE TABLE loose (a INTEGER, b INTEGER)");
+  const CommandResult planned = migration.migrate(
+      {"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o", "drafted.yaml"});
+  expect_refusal(planned, kRefused, {"loose", "no usable key"});
+  migration.plan("  - name: loose\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"loose", "no usable key"});
+  migration.expect_target_untouched();
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, PlanTest,
+                         testing::Values(ServerKind::sqlite, ServerKind::postgres, ServerKind::mariadb),
+                         [](const auto& kind) { return std::string(name(kind.param)); });
+
+TEST(Plans, AChangeOfMeaningSinceTheBeginningIsShownAndRefused) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.source, 30);
+  migration.plan("  - name: items\n");
+  ASSERT_EQ(migration.migrate({"start", "plan.yaml"}).status, 0);
+  migration.plan("  - {name: items, where: id > 10}\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kRefused,
+                 {"the plan has changed", "+ tables.items.where = id > 10"});
+  EXPECT_EQ(migration.target.value("SELECT count(*) FROM items"), "0");
+  // What may change at any time does not count.
+  migration.plan("  - name: items   # all of them\n", "backfill: {jobs: 2, rows_per_second: 100000}\n");
+  const CommandResult filled = migration.migrate({"backfill", "plan.yaml"});
+  EXPECT_EQ(filled.status, 0) << shown(filled);
+}
+
+TEST(Plans, AnUnknownKeyIsNamedWithItsPlace) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.source, 3);
+  migration.plan("  - {name: items, colums: {}}\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"plan.yaml:7:", "colums", "columns"});
+  expect_refusal(migration.migrate({"backfill", "absent.yaml"}), kUsage, {"absent.yaml"});
+  migration.write("plan.yaml", migration.read("plan.yaml") + "\tx: [");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"plan.yaml:"});
+  EXPECT_FALSE(migration.exists("state.db"));
+}
+
+TEST(CommandLine, UnknownCommandsAndOptionsSuggestTheNearest) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  expect_refusal(migration.migrate({"backfil", "plan.yaml"}), kUsage, {"did you mean `backfill`?"});
+  expect_refusal(migration.migrate({"backfill", "plan.yaml", "--job", "3"}), kUsage,
+                 {"did you mean --jobs?"});
+  expect_refusal(migration.migrate({"backfill"}), kUsage, {"PLAN"});
+  expect_refusal(migration.migrate({"plan", "--source", "sqlite:a.db"}), kUsage, {"--target"});
+  migration.add_secret("0penly");
+  expect_refusal(migration.migrate({"plan", "--source", "postgresql://u:0penly@/a", "--target",
+                                    "oracle://u:0penly@h/b"}),
+                 kUsage, {});
+  EXPECT_EQ(migration.migrate({}).status, kUsage);
+  EXPECT_EQ(migration.migrate({"--help"}).status, 0);
+  EXPECT_EQ(migration.migrate({"backfill", "--help"}).status, 0);
+}
+
+}  // namespace
+}  // namespace migrator::test
