@@ -92,18 +92,19 @@ std::uint64_t ChunkFence::highest_epoch(Session& target) const {
   return static_cast<std::uint64_t>(as_integer(found.rows.at(0).at(0)));
 }
 
-std::map<std::string, std::uint64_t> ChunkFence::done_counts(Session& target) const {
+std::map<std::string, ChunkFence::Done> ChunkFence::done(Session& target) const {
   const std::array<Value, 1> parameters{migration_};
   const Result found = target.query(
       spell(target.dialect(),
-            "SELECT source_table, COUNT(*) FROM _migrator_chunk "
+            "SELECT source_table, COUNT(*), SUM(chunk_rows) FROM _migrator_chunk "
             "WHERE migration = {1} AND chunk_state = 'done' GROUP BY source_table"),
       parameters);
-  std::map<std::string, std::uint64_t> counts;
+  std::map<std::string, Done> done;
   for (const auto& row : found.rows) {
-    counts[as_text(row[0])] = static_cast<std::uint64_t>(as_integer(row[1]));
+    done[as_text(row[0])] = {static_cast<std::uint64_t>(as_integer(row[1])),
+                             static_cast<std::uint64_t>(as_integer(row[2]))};
   }
-  return counts;
+  return done;
 }
 
 ChunkFence::Claim ChunkFence::claim(Session& target, const Chunk& chunk, std::uint64_t epoch) const {

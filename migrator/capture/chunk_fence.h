@@ -37,8 +37,11 @@ class ChunkFence {
   // The highest epoch on any fence of the migration: a store that starts anew must go above it.
   std::uint64_t highest_epoch(Session& target) const;
 
-  // How many chunks of each table are done, by the target's word.
-  std::map<std::string, std::uint64_t> done_counts(Session& target) const;
+  struct Done {
+    std::uint64_t chunks = 0, rows = 0;
+  };
+  // What is done of each table, by the target's word.
+  std::map<std::string, Done> done(Session& target) const;
 
   struct Claim {
     bool done = false;        // its rows are in the target already

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <random>
 #include <set>
 
@@ -169,12 +170,18 @@ void MigrationRun::refuse_changed_plan(CheckpointStore& store) const {
 
 void MigrationRun::adopt_target(const StartOptions& options, StartReport& report) {
   Session& target = sides().target.session();
+  const auto known = store().migration();
   if (options.forget_target) {
+    if (known) {
+      throw Error(ErrorKind::gate, "the checkpoint store of this migration is there: the target is not "
+                                   "forgotten")
+          .remedy("run `migrate backfill PLAN`: it goes on; or, to begin anew, empty the target tables, "
+                  "move " + plan_.checkpoint + " away and say --forget-target again");
+    }
     fence_.install(target);
     fence_.remove(target);
   }
   fence_.install(target);
-  const auto known = store().migration();
   if (!known) {
     const std::string id = random_id();
     if (fence_.owner_id(target)) fence_.adopt(target, id);  // throws: it is another's
@@ -194,18 +201,37 @@ void MigrationRun::adopt_target(const StartOptions& options, StartReport& report
                 plan_.checkpoint + " away and begin anew");
   }
   fence_.adopt(target, known->id);
-  const auto done = fence_.done_counts(target);
+  refuse_lost_rows();
+}
+
+void MigrationRun::refuse_lost_rows() {
+  Session& target = sides().target.session();
+  const std::string remedy = "give the target its rows back; or empty the target tables, move " +
+                             plan_.checkpoint +
+                             " away, run `migrate start PLAN --forget-target`, and begin anew";
+  std::map<std::string, ChunkFence::Done> done = fence_.done(target);
   for (const TableProgress& table : store().tables()) {
-    const auto found = done.find(table.table);
-    const std::uint64_t on_target = found == done.end() ? 0 : found->second;
-    if (table.chunks_done <= on_target) continue;
+    if (table.chunks_done <= done[table.table].chunks) continue;
     throw Error(ErrorKind::gate,
                 fmt::format("{}: the checkpoint store has {} chunks done, the target only {}: was the "
                             "target restored from an older copy?",
-                            table.table, table.chunks_done, on_target))
+                            table.table, table.chunks_done, done[table.table].chunks))
         .table(table.table)
-        .remedy("empty the target tables, move " + plan_.checkpoint +
-                " away, run `migrate start PLAN --forget-target`, and begin anew");
+        .remedy(remedy);
+  }
+  for (const TableRoute& route : sides().routes) {
+    const std::uint64_t rows = done[route.name].rows;
+    if (rows == 0) continue;
+    const std::string table = target.dialect().quote(route.write.table);
+    if (route.target_exists &&
+        !target.query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty()) {
+      continue;
+    }
+    throw Error(ErrorKind::gate,
+                fmt::format("{}: {} rows were copied, but the target table {}", route.name, rows,
+                            route.target_exists ? "is empty" : "is gone"))
+        .table(route.name)
+        .remedy(remedy);
   }
 }
 

@@ -83,6 +83,8 @@ class MigrationRun {
   std::vector<Finding> resolve(const StartOptions& options, bool reads_only = false);
   void refuse_changed_plan(CheckpointStore& store) const;
   void adopt_target(const StartOptions& options, StartReport& report);
+  // Refuses to go on where the target has lost what its fences say is done.
+  void refuse_lost_rows();
   void finish_tables();
 
   const Plan plan_;

@@ -45,8 +45,8 @@ class Preflight {
 
   void check(const TableRoute& route) {
     check_identity(route);
-    check_readable(route);
     check_types(route);
+    if (!check_readable(route)) return;
     check_key(route);
     if (route.target_exists && !options_.reads_only) {
       check_writable(route);
@@ -66,7 +66,7 @@ class Preflight {
     }
   }
 
-  void check_readable(const TableRoute& route) {
+  bool check_readable(const TableRoute& route) {
     const Dialect& dialect = source_.session().dialect();
     std::string columns;
     for (const Column& column : route.read.columns) {
@@ -76,11 +76,13 @@ class Preflight {
     if (!route.read.where.empty()) sql += " WHERE (" + route.read.where + "\n)";
     try {
       source_.session().execute(sql + " LIMIT 0");
+      return true;
     } catch (const Error& error) {
       if (error.scope() == ErrorScope::session) throw;
       add(Severity::error, route.name, std::string("the source cannot be read: ") + error.what(),
-          error.remedy().empty() ? "check the plan's `where` and the rights of the source's user"
-                                 : error.remedy());
+          route.read.where.empty() ? error.remedy()
+                                   : "check the plan's `where` for this table: it is SQL of the source");
+      return false;
     }
   }
 

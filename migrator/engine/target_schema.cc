@@ -7,13 +7,23 @@
 namespace migrator {
 namespace {
 
-// The same columns in the same order serve the same lookups, whatever the name.
+// The same columns in the same order serve the same lookups, whatever the name. A method that one side does not
+// name is its default.
 bool has_index(const TableSchema& table, const Index& wanted) {
+  const auto same_method = [](const std::string& a, const std::string& b) {
+    const auto usual = [](const std::string& method) {
+      return method.empty() || method == "btree" || method == "BTREE";
+    };
+    return a == b || (usual(a) && usual(b));
+  };
+  const auto ascending = [](const Index& index) {
+    return std::find(index.descending.begin(), index.descending.end(), true) == index.descending.end();
+  };
   return std::any_of(table.indexes.begin(), table.indexes.end(), [&](const Index& index) {
-    if (index.name == wanted.name) return true;
-    return index.plain && wanted.plain && index.columns == wanted.columns &&
-           (index.unique || !wanted.unique) && index.method == wanted.method &&
-           index.descending == wanted.descending;
+    if (!index.plain || !wanted.plain) return index.name == wanted.name;
+    return index.columns == wanted.columns && (index.unique || !wanted.unique) &&
+           same_method(index.method, wanted.method) &&
+           (index.descending == wanted.descending || (ascending(index) && ascending(wanted)));
   });
 }
 
@@ -93,8 +103,9 @@ void TargetSchema::build_indexes(const TableRoute& route) {
       target_.execute(target_.dialect().create_index(named, index));
     } catch (const Error& error) {
       rethrow(error, fmt::format("cannot make index {} of {}", index.name, route.name), route.name,
-              "the rows break this index on the target: correct them, or make the index by hand, and "
-              "run the same command again");
+              error.duplicate_key()
+                  ? "rows of the target break this index: correct them and run the same command again"
+                  : "make the index on the target by hand and run the same command again");
     }
   }
 }

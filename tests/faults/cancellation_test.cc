@@ -82,7 +82,8 @@ TEST_P(Cancel, WhileTheTargetIsLockedEndsSoonAndResumes) {
   const char* const script =
       trial.to == ServerKind::sqlite ? "BEGIN IMMEDIATE;\n.shell touch '{}'\n.shell sleep 60\n"
       : is_postgres(trial.to)
-          ? "BEGIN; LOCK TABLE _migrator_chunk IN EXCLUSIVE MODE;\n\\! touch '{}'\n"
+          ? "SET client_connection_check_interval = '100ms'; BEGIN; LOCK TABLE _migrator_chunk IN "
+            "EXCLUSIVE MODE;\n\\! touch '{}'\n"
             "SELECT pg_sleep(60);\n"
           : "LOCK TABLES _migrator_chunk WRITE;\n\\! touch '{}'\nSELECT SLEEP(60);\n";
   {

@@ -3,13 +3,10 @@
 // The points are the calls of stop_point() in the engine; KnowsEveryPoint keeps this table
 // complete.
 //
-// What each guard is worth, tried out by taking it away:
-//   ChunkFence::complete() in a transaction after the rows' own   chunk_committed fails on every
-//   route: the
-//                                                   rows are there, their fence is not done
-//   ChunkFence::claim() that does not look at `done`   chunk_committed fails on every route: the
-//   resumed run
-//                                                   meets its own rows
+// What each guard is worth, tried out by taking it away. On every route:
+// - complete() in a transaction after the rows' own: chunk_committed fails.
+// - claim() that does not look at `done`: chunk_committed fails.
+// - The store told of a chunk before its commit: chunk_loaded fails.
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -121,7 +118,7 @@ TEST_P(StopPoints, KilledThereTwiceAndResumed) {
   const Cell& cell = GetParam();
   SCOPED_TRACE(cell.point.invariant);
   Trial trial(cell.route.from, cell.route.to);
-  trial.prepare({.entries = 5000, .marks = 1500});
+  trial.prepare({.entries = 2500, .marks = 800}, "jobs: 2, chunk: {max_rows: 250}");
   if (cell.point.recovery) make_target_that_refuses(trial);
 
   for (int kill = 1; kill <= 2; ++kill) {
@@ -141,10 +138,10 @@ TEST_P(StopPoints, KilledThereTwiceAndResumed) {
     return;
   }
   trial.expect_equal_without("account = 17");
-  // account is n % 1000: one of each thousand is refused, and each is on the list once.
+  // account is n % 500: one of each five hundred is refused, and each is on the list once.
   EXPECT_EQ(run_sql("sqlite:" + trial.path("state.db"),
                     "SELECT key FROM rejects WHERE open ORDER BY CAST(substr(key, 2) AS INTEGER);"),
-            "[50]\n[3050]\n[6050]\n[9050]\n[12050]\n");
+            "[50]\n[1550]\n[3050]\n[4550]\n[6050]\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(Cells, StopPoints, testing::ValuesIn(cells()), [](const auto& tested) {

@@ -1,4 +1,5 @@
-// Backfills that are stopped, steered, watched, and refused by the target: through the command line.
+// Backfills that are stopped, steered, watched, and refused by the target: through the command
+// line.
 #include <algorithm>
 #include <set>
 #include <thread>
@@ -22,8 +23,8 @@ using Pair = std::pair<ServerKind, ServerKind>;
 void make_items(const TestDatabase& database, int rows) {
   database.exec("CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, label VARCHAR(40) NOT NULL)");
   if (rows == 0) return;
-  database.exec(fmt::format("INSERT INTO items SELECT n, 'item' FROM {}",
-                            numbers(database.kind(), rows)));
+  database.exec(
+      fmt::format("INSERT INTO items SELECT n, 'item' FROM {}", numbers(database.kind(), rows)));
 }
 
 const std::string kItems = "  - name: items\n";
@@ -36,8 +37,7 @@ TEST_P(StoppedTest, AnInterruptedRunIsGoneOnWithAndEachRowArrivesOnce) {
   MigrationCase migration(GetParam().first, GetParam().second);
   make_items(migration.source, 12'000);
   migration.plan(kItems, "backfill: {jobs: 2, chunk: {max_rows: 200}}\n");
-  Child running =
-      migration.start({"backfill", "plan.yaml", "--rows-per-second", "4000", "--json"});
+  Child running = migration.start({"backfill", "plan.yaml", "--rows-per-second", "4000", "--json"});
   ASSERT_TRUE(eventually([&] { return migration.rows_recorded() > 0; })) << running.err();
   running.signal(SIGINT);
   ASSERT_TRUE(running.wait_for(10s)) << "it does not stop";
@@ -88,8 +88,10 @@ TEST(Steering, PauseHoldsSetChangesAndResumeLetsGo) {
   EXPECT_EQ(paused.status, 0) << shown(paused);
   EXPECT_THAT(keys_of(document(paused)), ElementsAre("paused", "running", "settings"));
   EXPECT_EQ(document(paused)["running"], true);
-  EXPECT_TRUE(eventually([&] { return running.err().find("paused (`migrate resume`") != std::string::npos; }))
-      << "its progress does not say why nothing moves: " << running.err();
+  EXPECT_TRUE(eventually([&] {
+    return running.err().find("paused (`migrate resume`") != std::string::npos;
+  })) << "its progress does not say why nothing moves: "
+      << running.err();
   const std::uint64_t held = migration.rows_recorded();
   std::this_thread::sleep_for(1s);  // at the rate it had, some 2000 rows
   EXPECT_EQ(migration.rows_recorded(), held);
@@ -141,7 +143,8 @@ TEST(Steering, ASecondProcessIsToldWhoIsAtWork) {
   Child running = migration.start({"backfill", "plan.yaml", "--rows-per-second", "1000"});
   ASSERT_TRUE(eventually([&] { return migration.rows_recorded() > 0; })) << running.err();
   const std::string pid = fmt::format("pid {}", running.pid());
-  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), 4, {pid, "migrate backfill plan.yaml"});
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), 4,
+                 {pid, "migrate backfill plan.yaml"});
   expect_refusal(migration.migrate({"verify", "plan.yaml"}), 4, {pid});
   const json status = migration.status();
   EXPECT_EQ(status["running"], true);
@@ -162,34 +165,37 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
   };
   const json planned = keys({"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o",
                              "plan.yaml", "--json"});
-  EXPECT_THAT(keys_of(planned), ElementsAre("bytes", "findings", "name", "plan", "ready", "rows", "source",
-                                            "tables", "target"));
+  EXPECT_THAT(keys_of(planned), ElementsAre("bytes", "findings", "name", "plan", "ready", "rows",
+                                            "source", "tables", "target"));
   EXPECT_THAT(keys_of(planned["tables"][0]), ElementsAre("bytes", "rows", "rows_scanned", "table"));
   const json checked = keys({"check", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(checked), ElementsAre("findings", "ready", "statements"));
   EXPECT_THAT(keys_of(checked["findings"][0]), ElementsAre("remedy", "severity", "table", "text"));
-  EXPECT_THAT(keys_of(keys({"start", "plan.yaml", "--json"})), ElementsAre("resumed", "tables_created"));
+  EXPECT_THAT(keys_of(keys({"start", "plan.yaml", "--json"})),
+              ElementsAre("resumed", "tables_created"));
   const json filled = keys({"backfill", "plan.yaml", "--json"});
-  EXPECT_THAT(keys_of(filled), ElementsAre("bytes", "complete", "copy_seconds", "interrupted", "rejects",
-                                           "rows", "seconds", "tables"));
+  EXPECT_THAT(keys_of(filled), ElementsAre("bytes", "complete", "copy_seconds", "finish_seconds",
+                                           "interrupted", "rejects", "rows", "seconds", "tables"));
   EXPECT_THAT(keys_of(filled["tables"][0]),
               ElementsAre("bytes", "code", "error", "rejects", "remedy", "retries", "rows", "state",
                           "table", "way"));
   const json verified = keys({"verify", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(verified), ElementsAre("equal", "tables"));
   EXPECT_THAT(keys_of(verified["tables"][0]),
-              ElementsAre("complete", "differences", "differing", "equal", "error", "extra", "missing",
-                          "remedy", "rows_source", "rows_target", "seconds", "table"));
+              ElementsAre("complete", "differences", "differing", "equal", "error", "extra",
+                          "missing", "remedy", "rows_source", "rows_target", "seconds", "table"));
   const json status = keys({"status", "plan.yaml", "--json"});
-  EXPECT_THAT(keys_of(status), ElementsAre("checkpoint", "events", "id", "name", "paused",
-                                           "plan_fingerprint", "running", "settings", "tables", "verify"));
+  EXPECT_THAT(keys_of(status),
+              ElementsAre("checkpoint", "events", "id", "name", "paused", "plan_fingerprint",
+                          "running", "settings", "tables", "verify"));
   EXPECT_THAT(keys_of(status["tables"][0]),
               ElementsAre("bytes", "chunks_cut", "chunks_done", "cut_to_end", "rejects", "rows",
                           "rows_estimate", "state", "table"));
   EXPECT_THAT(keys_of(keys({"rejects", "plan.yaml", "--json"})), ElementsAre("open", "rejects"));
 }
 
-// --- Rows that are there already -------------------------------------------------------------------
+// --- Rows that are there already
+// -------------------------------------------------------------------
 
 class ExistingTest : public testing::TestWithParam<Pair> {};
 
@@ -225,12 +231,14 @@ TEST_P(ExistingTest, ARowInConflictOnAnotherUniqueKeyIsRejectedAndCanBeRetried) 
   migration.target.exec("ALTER TABLE items RENAME TO old_items");
   migration.target.exec(
       "CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, label VARCHAR(40) NOT NULL, "
-      "tag VARCHAR(40) UNIQUE); DROP TABLE old_items; INSERT INTO items VALUES (9000, 'x', 'same')");
+      "tag VARCHAR(40) UNIQUE); DROP TABLE old_items; INSERT INTO items VALUES (9000, 'x', "
+      "'same')");
   migration.plan("  - {name: items, columns: {label: tag}}\n");
   // `label` would have no value: so the target gives it one.
-  const char* const optional = is_postgres(migration.target.kind())
-                                   ? "ALTER TABLE items ALTER label SET DEFAULT 'none'"
-                                   : "ALTER TABLE items MODIFY label VARCHAR(40) NOT NULL DEFAULT 'none'";
+  const char* const optional =
+      is_postgres(migration.target.kind())
+          ? "ALTER TABLE items ALTER label SET DEFAULT 'none'"
+          : "ALTER TABLE items MODIFY label VARCHAR(40) NOT NULL DEFAULT 'none'";
   if (migration.target.kind() == ServerKind::sqlite) {
     migration.target.exec(
         "DROP TABLE items; CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, "

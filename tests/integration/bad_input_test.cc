@@ -1,5 +1,5 @@
-// What goes wrong before or beside the copying: each with its exit code, what to do about it, no password,
-// and nothing half done.
+// What goes wrong before or beside the copying: each with its exit code, what to do about it, no
+// password, and nothing half done.
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -18,11 +18,12 @@ constexpr int kFailed = 1, kUsage = 2, kRefused = 4;
 void make_items(const TestDatabase& database, int rows) {
   database.exec("CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, label VARCHAR(40) NOT NULL)");
   if (rows == 0) return;
-  database.exec(fmt::format("INSERT INTO items SELECT n, 'item' FROM {}",
-                            numbers(database.kind(), rows)));
+  database.exec(
+      fmt::format("INSERT INTO items SELECT n, 'item' FROM {}", numbers(database.kind(), rows)));
 }
 
-// --- Databases that cannot be used ------------------------------------------------------------------
+// --- Databases that cannot be used
+// ------------------------------------------------------------------
 
 TEST(Unreachable, ServersAreNamedWithoutTheirPassword) {
   MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
@@ -52,7 +53,8 @@ TEST(Unreachable, AWrongPasswordIsRefusedAndNotShown) {
     url = url.substr(0, colon) + ":wr0ngpassw0rd" + url.substr(url.find('@'));
     migration.add_secret("wr0ngpassw0rd");
     expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kFailed, {"password"});
-    expect_refusal(migration.migrate({"plan", "--source", "${SOURCE_URL}", "--target", url}), kFailed, {});
+    expect_refusal(migration.migrate({"plan", "--source", "${SOURCE_URL}", "--target", url}),
+                   kFailed, {});
     migration.expect_target_untouched();
   }
 }
@@ -72,8 +74,8 @@ TEST(Secrets, ThePasswordOfAPlannedUrlGoesIntoNoFile) {
     make_items(migration.source, 20);
     // The URLs as they are, passwords and all; the fixture searches what is left.
     const CommandResult planned =
-        migration.migrate({"plan", "--source", migration.source_url, "--target", migration.target_url,
-                           "-o", "plan.yaml"});
+        migration.migrate({"plan", "--source", migration.source_url, "--target",
+                           migration.target_url, "-o", "plan.yaml"});
     EXPECT_EQ(planned.status, 0) << shown(planned);
     EXPECT_THAT(migration.read("plan.yaml"), HasSubstr("${SOURCE_URL}"));
     EXPECT_THAT(planned.err, HasSubstr("SOURCE_URL"));
@@ -110,7 +112,8 @@ TEST(ReadOnly, ASourceIsEnough) {
   migration.expect_equal();
 }
 
-// --- Plans that do not fit --------------------------------------------------------------------------
+// --- Plans that do not fit
+// --------------------------------------------------------------------------
 
 class PlanTest : public testing::TestWithParam<ServerKind> {};
 
@@ -118,9 +121,11 @@ TEST_P(PlanTest, AMissingTableOrColumnIsNamedWithTheNearestThereIs) {
   MigrationCase migration(GetParam(), ServerKind::sqlite);
   make_items(migration.source, 3);
   migration.plan("  - name: itens\n");
-  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"itens", "did you mean `items`?"});
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage,
+                 {"itens", "did you mean `items`?"});
   migration.plan("  - {name: items, columns: {lable: null}}\n");
-  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"lable", "did you mean `label`?"});
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage,
+                 {"lable", "did you mean `label`?"});
   migration.plan("  - {name: items, key: [label]}\n");
   expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"label", "unique"});
   migration.plan("  - {name: items, where: nothing = 3}\n");
@@ -140,7 +145,8 @@ TEST_P(PlanTest, ATableWithoutAKeyIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sources, PlanTest,
-                         testing::Values(ServerKind::sqlite, ServerKind::postgres, ServerKind::mariadb),
+                         testing::Values(ServerKind::sqlite, ServerKind::postgres,
+                                         ServerKind::mariadb),
                          [](const auto& kind) { return std::string(name(kind.param)); });
 
 TEST(Plans, AChangeOfMeaningSinceTheBeginningIsShownAndRefused) {
@@ -153,7 +159,8 @@ TEST(Plans, AChangeOfMeaningSinceTheBeginningIsShownAndRefused) {
                  {"the plan has changed", "+ tables.items.where = id > 10"});
   EXPECT_EQ(migration.target.value("SELECT count(*) FROM items"), "0");
   // What may change at any time does not count.
-  migration.plan("  - name: items   # all of them\n", "backfill: {jobs: 2, rows_per_second: 100000}\n");
+  migration.plan("  - name: items   # all of them\n",
+                 "backfill: {jobs: 2, rows_per_second: 100000}\n");
   const CommandResult filled = migration.migrate({"backfill", "plan.yaml"});
   EXPECT_EQ(filled.status, 0) << shown(filled);
 }
@@ -162,7 +169,8 @@ TEST(Plans, AnUnknownKeyIsNamedWithItsPlace) {
   MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
   make_items(migration.source, 3);
   migration.plan("  - {name: items, colums: {}}\n");
-  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"plan.yaml:7:", "colums", "columns"});
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage,
+                 {"plan.yaml:7:", "colums", "columns"});
   expect_refusal(migration.migrate({"backfill", "absent.yaml"}), kUsage, {"absent.yaml"});
   migration.write("plan.yaml", migration.read("plan.yaml") + "\tx: [");
   expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"plan.yaml:"});

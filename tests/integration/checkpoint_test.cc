@@ -120,7 +120,8 @@ TEST_F(PostgresTargetTest, AFullDiskInTheMiddleLosesNothing) {
   migration_.expect_equal();
 }
 
-// --- A target that is no longer what it was ---------------------------------------------------------
+// --- A target that is no longer what it was
+// ---------------------------------------------------------
 
 class TargetGoneTest : public CheckpointTest {};
 
@@ -155,7 +156,8 @@ TEST_F(TargetGoneTest, RestoredFromAnOlderCopy) {
   const std::string older = migration_.path("older.db");
   run_sql(migration_.target.url_text(), "VACUUM INTO '" + older + "'");
   ASSERT_NO_FATAL_FAILURE(copy_some(3000));
-  for (const std::string suffix : {"", "-wal", "-shm"}) fs::remove(migration_.target.name() + suffix);
+  for (const std::string suffix : {"", "-wal", "-shm"})
+    fs::remove(migration_.target.name() + suffix);
   fs::copy_file(older, migration_.target.name());
   expect_refusal(migration_.migrate({"backfill", "plan.yaml"}), kRefused, {"items", "restored"});
 }
@@ -170,7 +172,8 @@ TEST_F(TargetGoneTest, AnotherMigrationOfTheSameNameIsRefused) {
   EXPECT_EQ(count(), before);
 }
 
-// --- A checkpoint that is lost ------------------------------------------------------------------------
+// --- A checkpoint that is lost
+// ------------------------------------------------------------------------
 
 TEST_F(CheckpointTest, LostOneIsRefusedAndItsRemedyWorks) {
   ASSERT_NO_FATAL_FAILURE(copy_some());

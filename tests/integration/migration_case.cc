@@ -73,8 +73,8 @@ MigrationCase::MigrationCase(ServerKind from, ServerKind to)
 MigrationCase::~MigrationCase() {
   for (const std::string& secret : secrets_) {
     const std::size_t at = printed_.find(secret);
-    EXPECT_EQ(at, std::string::npos)
-        << "a password was printed: ..." << printed_.substr(at < 200 ? 0 : at - 200, 200) << "<here>";
+    EXPECT_EQ(at, std::string::npos) << "a password was printed: ..."
+                                     << printed_.substr(at < 200 ? 0 : at - 200, 200) << "<here>";
     for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
       if (!entry.is_regular_file()) continue;
       const std::string name = entry.path().filename();
@@ -167,7 +167,8 @@ void MigrationCase::expect_equal(const std::vector<std::string>& table_list) {
   const json found = document(verified);
   if (found.is_object()) {
     EXPECT_EQ(found["equal"], true);
-    for (const json& table : found["tables"]) EXPECT_EQ(table["equal"], true) << table.dump().substr(0, 1000);
+    for (const json& table : found["tables"])
+      EXPECT_EQ(table["equal"], true) << table.dump().substr(0, 1000);
   }
   const CommandResult judged = oracle(table_list);
   EXPECT_EQ(judged.status, 0) << shown(judged);
@@ -182,11 +183,13 @@ void MigrationCase::expect_target_untouched() const {
   EXPECT_EQ(target.cli(query), "") << "something was made on the target";
 }
 
-void expect_refusal(const CommandResult& result, int status, const std::vector<std::string>& texts) {
+void expect_refusal(const CommandResult& result, int status,
+                    const std::vector<std::string>& texts) {
   EXPECT_EQ(result.status, status) << shown(result);
   EXPECT_NE(result.err.find("to do: "), std::string::npos) << shown(result);
   for (const std::string& text : texts) {
-    EXPECT_NE(result.err.find(text), std::string::npos) << "`" << text << "` is missing: " << shown(result);
+    EXPECT_NE(result.err.find(text), std::string::npos)
+        << "`" << text << "` is missing: " << shown(result);
   }
   EXPECT_EQ(result.err.find("this is a bug"), std::string::npos) << shown(result);
 }

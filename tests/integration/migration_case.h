@@ -1,4 +1,5 @@
-// A migration as a user runs it: the real `migrate` in a folder of its own, between two fresh databases.
+// A migration as a user runs it: the real `migrate` in a folder of its own, between two fresh
+// databases.
 //
 // Everything that `migrate` prints and every file that it leaves in the folder is searched for the
 // databases' passwords when the test ends.
@@ -49,8 +50,8 @@ class MigrationCase {
   void write(const std::string& file, const std::string& text) const;
   bool exists(const std::string& file) const;
 
-  // Writes plan.yaml with state.db as its checkpoint. tables: the YAML below `tables:`, indented by two;
-  // rest: more top-level keys.
+  // Writes plan.yaml with state.db as its checkpoint. tables: the YAML below `tables:`, indented by
+  // two; rest: more top-level keys.
   void plan(const std::string& tables, const std::string& rest = "");
   // One line a table: "  - name: x".
   static std::string tables(const std::vector<std::string>& names);
@@ -58,7 +59,8 @@ class MigrationCase {
   // `migrate` with these arguments, to its end, in the folder.
   CommandResult migrate(const std::vector<std::string>& arguments);
   // The same under `sh -c "PREPARE; exec migrate ..."`.
-  CommandResult migrate_under(const std::string& prepare, const std::vector<std::string>& arguments);
+  CommandResult migrate_under(const std::string& prepare,
+                              const std::vector<std::string>& arguments);
   // The same, without waiting.
   Child start(const std::vector<std::string>& arguments);
   // For what a Child has printed.

@@ -1,5 +1,5 @@
-// Whole migrations over every ordered pair of engines: planned by `migrate plan`, copied, verified, and
-// judged by an oracle of its own; and what was then done to the target is found by both.
+// Whole migrations over every ordered pair of engines: planned by `migrate plan`, copied, verified,
+// and judged by an oracle of its own; and what was then done to the target is found by both.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -49,7 +49,8 @@ class PairsTest : public testing::TestWithParam<Pair> {
     const json report = document(filled);
     EXPECT_EQ(report["complete"], true);
     EXPECT_EQ(report["rejects"], 0);
-    for (const json& table : report["tables"]) EXPECT_EQ(table["state"], "finished") << table.dump();
+    for (const json& table : report["tables"])
+      EXPECT_EQ(table["state"], "finished") << table.dump();
     migration_.expect_equal();
   }
 
@@ -68,7 +69,8 @@ class PairsTest : public testing::TestWithParam<Pair> {
                                     {"missing", sample.removed_key},
                                     {"extra", sample.added_key}}) {
       const auto named = [&](const json& difference) {
-        return difference["kind"] == kind && difference["key"].dump().find(key) != std::string::npos;
+        return difference["kind"] == kind &&
+               difference["key"].dump().find(key) != std::string::npos;
       };
       EXPECT_TRUE(std::any_of(found["differences"].begin(), found["differences"].end(), named))
           << kind << ' ' << key << " is not named: " << found.dump(2);
@@ -91,8 +93,9 @@ TEST_P(PairsTest, ChinookArrivesEqualAndEveryDamageIsFound) {
       .name = "chinook",
       .tables = 18,
       .damaged = "play_counts",
-      .prepare = "INSERT INTO play_counts (played_on, station, plays) VALUES "
-                 "('2019-03-04', 31337, 5), ('2019-03-04', 31338, 5)",
+      .prepare =
+          "INSERT INTO play_counts (played_on, station, plays) VALUES "
+          "('2019-03-04', 31337, 5), ('2019-03-04', 31338, 5)",
       .change = "UPDATE play_counts SET plays = plays + 1 WHERE station = 31337",
       .remove = "DELETE FROM play_counts WHERE station = 31338",
       .add = "INSERT INTO play_counts (played_on, station, plays) VALUES ('2019-03-04', 31339, 5)",
@@ -104,20 +107,21 @@ TEST_P(PairsTest, ChinookArrivesEqualAndEveryDamageIsFound) {
 }
 
 TEST_P(PairsTest, SakilaArrivesEqualAndEveryDamageIsFound) {
-  const Sample sample{
-      .name = "sakila",
-      .tables = 20,
-      .damaged = "audit_entries",
-      .prepare = "INSERT INTO audit_entries (entry_id, at, who, body) VALUES "
-                 "(777001, '2019-03-04 05:06:07', 'a', 'b'), "
-                 "(777002, '2019-03-04 05:06:07', 'a', 'b')",
-      .change = "UPDATE audit_entries SET who = 'A' WHERE entry_id = 777001",
-      .remove = "DELETE FROM audit_entries WHERE entry_id = 777002",
-      .add = "INSERT INTO audit_entries (entry_id, at, who, body) VALUES "
-             "(777003, '2019-03-04 05:06:07', 'a', 'b')",
-      .changed_key = "777001",
-      .removed_key = "777002",
-      .added_key = "777003"};
+  const Sample sample{.name = "sakila",
+                      .tables = 20,
+                      .damaged = "audit_entries",
+                      .prepare =
+                          "INSERT INTO audit_entries (entry_id, at, who, body) VALUES "
+                          "(777001, '2019-03-04 05:06:07', 'a', 'b'), "
+                          "(777002, '2019-03-04 05:06:07', 'a', 'b')",
+                      .change = "UPDATE audit_entries SET who = 'A' WHERE entry_id = 777001",
+                      .remove = "DELETE FROM audit_entries WHERE entry_id = 777002",
+                      .add =
+                          "INSERT INTO audit_entries (entry_id, at, who, body) VALUES "
+                          "(777003, '2019-03-04 05:06:07', 'a', 'b')",
+                      .changed_key = "777001",
+                      .removed_key = "777002",
+                      .added_key = "777003"};
   ASSERT_NO_FATAL_FAILURE(copy(sample));
   damage(sample);
 }

@@ -41,7 +41,8 @@ class RejectsTest : public testing::TestWithParam<ServerKind> {
     EXPECT_EQ(migration_.target.value("SELECT count(*) FROM t"),
               std::to_string(rows - static_cast<int>(keys.size())));
     const CommandResult verified = migration_.migrate({"verify", "plan.yaml", "--json"});
-    // The refused rows cannot even be read as the column's type in some of these: never equal, at any rate.
+    // The refused rows cannot even be read as the column's type in some of these: never equal, at
+    // any rate.
     EXPECT_NE(verified.status, 0) << shown(verified);
   }
 
@@ -51,7 +52,9 @@ class RejectsTest : public testing::TestWithParam<ServerKind> {
 TEST_P(RejectsTest, TextInAnIntegerColumn) {
   migration_.source.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER);"
-      "INSERT INTO t SELECT n, n FROM " + numbers(ServerKind::sqlite, 1000) + ";"
+      "INSERT INTO t SELECT n, n FROM " +
+      numbers(ServerKind::sqlite, 1000) +
+      ";"
       "UPDATE t SET amount = 'many' WHERE id IN (1, 500, 501, 1000)");
   const CommandResult planned = migration_.migrate(
       {"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o", "drafted.yaml"});
@@ -73,7 +76,9 @@ TEST_P(RejectsTest, TextInAnIntegerColumn) {
 TEST_P(RejectsTest, TextThatIsTooLong) {
   migration_.source.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT NOT NULL);"
-      "INSERT INTO t SELECT n, 'short' FROM " + numbers(ServerKind::sqlite, 700) + ";"
+      "INSERT INTO t SELECT n, 'short' FROM " +
+      numbers(ServerKind::sqlite, 700) +
+      ";"
       "UPDATE t SET note = 'much too long' WHERE id IN (44, 45, 699)");
   migration_.target.exec("CREATE TABLE t (id BIGINT PRIMARY KEY, note VARCHAR(10) NOT NULL)");
   migration_.plan("  - name: t\n");
@@ -86,9 +91,11 @@ TEST_P(RejectsTest, ARowResolvedWithAReasonIsNoLongerOpen) {
       "INSERT INTO t VALUES (1, 1), (2, 'x')");
   migration_.plan("  - name: t\n");
   EXPECT_EQ(migration_.migrate({"backfill", "plan.yaml"}).status, 3);
-  const json reject = document(migration_.migrate({"rejects", "plan.yaml", "--json"}))["rejects"][0];
+  const json reject =
+      document(migration_.migrate({"rejects", "plan.yaml", "--json"}))["rejects"][0];
   const std::string id = std::to_string(reject["id"].get<int>());
-  expect_refusal(migration_.migrate({"rejects", "plan.yaml", "--resolve", "--id", id}), 2, {"--reason"});
+  expect_refusal(migration_.migrate({"rejects", "plan.yaml", "--resolve", "--id", id}), 2,
+                 {"--reason"});
   const CommandResult resolved = migration_.migrate(
       {"rejects", "plan.yaml", "--resolve", "--id", id, "--reason", "a test row"});
   EXPECT_EQ(resolved.status, 0) << shown(resolved);
@@ -100,9 +107,12 @@ TEST_P(RejectsTest, ARowResolvedWithAReasonIsNoLongerOpen) {
 TEST_P(RejectsTest, TooManyStopTheirTableAndNoOther) {
   migration_.source.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER);"
-      "INSERT INTO t SELECT n, 'x' FROM " + numbers(ServerKind::sqlite, 50) + ";"
+      "INSERT INTO t SELECT n, 'x' FROM " +
+      numbers(ServerKind::sqlite, 50) +
+      ";"
       "CREATE TABLE good (id INTEGER PRIMARY KEY, amount INTEGER);"
-      "INSERT INTO good SELECT n, n FROM " + numbers(ServerKind::sqlite, 3000));
+      "INSERT INTO good SELECT n, n FROM " +
+      numbers(ServerKind::sqlite, 3000));
   migration_.plan("  - name: t\n  - name: good\n", "backfill: {max_rejects: 10}\n");
   const CommandResult filled = migration_.migrate({"backfill", "plan.yaml", "--json"});
   EXPECT_EQ(filled.status, 1) << shown(filled);
@@ -128,7 +138,9 @@ TEST(Rejects, AZeroByteThatPostgresCannotHold) {
   MigrationCase migration(ServerKind::sqlite, ServerKind::postgres);
   migration.source.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT);"
-      "INSERT INTO t SELECT n, 'fine' FROM " + numbers(ServerKind::sqlite, 300) + ";"
+      "INSERT INTO t SELECT n, 'fine' FROM " +
+      numbers(ServerKind::sqlite, 300) +
+      ";"
       "UPDATE t SET note = 'a' || char(0) || 'b' WHERE id = 77");
   migration.plan("  - name: t\n");
   const CommandResult filled = migration.migrate({"backfill", "plan.yaml"});
@@ -141,7 +153,9 @@ TEST(Rejects, AreFoundAmongRowsThatWhereLeavesOut) {
   MigrationCase migration(ServerKind::sqlite, ServerKind::postgres);
   migration.source.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, live INTEGER, amount INTEGER);"
-      "INSERT INTO t SELECT n, n % 3 = 0, n FROM " + numbers(ServerKind::sqlite, 900) + ";"
+      "INSERT INTO t SELECT n, n % 3 = 0, n FROM " +
+      numbers(ServerKind::sqlite, 900) +
+      ";"
       "UPDATE t SET amount = 'x' WHERE id IN (6, 7, 8, 300, 301)");
   migration.plan("  - {name: t, where: live = 1}\n");
   const CommandResult filled = migration.migrate({"backfill", "plan.yaml"});
