@@ -13,7 +13,8 @@ struct Rule {
   std::string_view remedy;
 };
 
-constexpr std::string_view kRemedyRetry = "";
+constexpr std::string_view kRemedyRetry =
+    "run the same command again once the server answers: it goes on where it stopped";
 constexpr std::string_view kRemedyPassword =
     "check the user and the password; libpq reads it from the URL, PGPASSWORD or ~/.pgpass (mode "
     "0600)";

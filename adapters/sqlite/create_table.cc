@@ -94,6 +94,10 @@ class Parser {
         constraint = name_;
       } else if (take("CHECK")) {
         if (!take_group(group)) return false;
+        // As written, without the white space that may stand before the closing parenthesis.
+        const std::size_t first = group.find_first_not_of(" \t\r\n");
+        const std::size_t last = group.find_last_not_of(" \t\r\n");
+        if (first != std::string::npos) group = group.substr(first, last - first + 1);
         table_.checks.push_back({std::exchange(constraint, ""), group});
       } else if (column != nullptr && take("AS")) {
         if (!take_group(column->generated_sql)) return false;

@@ -30,16 +30,17 @@ void ChunkCopier::run(const std::function<bool()>& leave) {
     }
   }
   const TableCopy::Form& form = table_.form(*sessions_.reader, *sessions_.writer);
-  std::unique_ptr<Colocation> colocation;
-  if (context_.colocate && table_.route.same_types) {
-    colocation = sessions_.writer->colocate(*sessions_.reader);
-  }
-  if (colocation) {
+  while (true) {
+    open_writer();
+    std::unique_ptr<Colocation> colocation;
+    if (context_.colocate && table_.route.same_types) {
+      colocation = sessions_.writer->colocate(*sessions_.reader);
+    }
+    if (!colocation) break;
     table_.set_way(colocation->description());
-    run_colocated(leave, *sessions_.reader, *colocation);
-  } else {
-    run_pipelined(leave, form);
+    if (run_colocated(leave, std::move(colocation))) return;
   }
+  run_pipelined(leave, form);
 }
 
 void ChunkCopier::run_pipelined(const std::function<bool()>& leave, const TableCopy::Form& form) {
@@ -208,8 +209,9 @@ void ChunkCopier::claim_alone(ChunkReader& reader) {
   }
 }
 
-void ChunkCopier::run_colocated(const std::function<bool()>& leave, Source& source,
-                                Colocation& colocation) {
+bool ChunkCopier::run_colocated(const std::function<bool()>& leave,
+                                std::unique_ptr<Colocation> colocation) {
+  Source& source = *sessions_.reader;
   Session& session = sessions_.writer.session();
   const double bytes_per_row =
       table_.route.source.rows_estimate == 0
@@ -224,7 +226,7 @@ void ChunkCopier::run_colocated(const std::function<bool()>& leave, Source& sour
   while (true) {
     if (!chunk) {
       const std::optional<Chunk> cut = take_next();
-      if (!cut) return;
+      if (!cut) return true;
       session.begin();
       const Claimed claimed = claim({*cut}).front();
       session.commit();
@@ -245,7 +247,7 @@ void ChunkCopier::run_colocated(const std::function<bool()>& leave, Source& sour
       context_.fence.lock(session, *chunk, chunk->epoch);
       stop_point("chunk_locked");
       const LoadCount count =
-          colocation.copy(table_.route.read, table_.route.write, chunk->range,
+          colocation->copy(table_.route.read, table_.route.write, chunk->range,
                           table_.expects_present ? LoadMode::merge : LoadMode::direct);
       stop_point("chunk_loaded");
       if (following) claimed = claim({*following});
@@ -257,21 +259,19 @@ void ChunkCopier::run_colocated(const std::function<bool()>& leave, Source& sour
       table_.expects_present = count.present > 0;
     } catch (const Error& error) {
       session.rollback();
-      // A lost session takes the co-location with it: the next run goes on from here.
-      if (error.scope() == ErrorScope::session) throw;
       failure = error;
     }
     if (failure) {
+      // Recovery goes over the usual road, and may have to replace the session: so the co-location ends here,
+      // and a new one begins with the chunk that had been cut already.
+      colocation.reset();
+      if (failure->scope() == ErrorScope::session) sessions_.writer.close();
       recover(*chunk, *failure);
-      if (following) {
-        session.begin();
-        claimed = claim({*following});
-        session.commit();
-      }
-    } else {
-      context_.pacer.admit(result.rows, result.bytes);
-      done(*chunk, result);
+      if (following) table_.chunker.give_back(*following);
+      return false;
     }
+    context_.pacer.admit(result.rows, result.bytes);
+    done(*chunk, result);
     chunk.reset();
     for (const Claimed& one : claimed) {
       if (one.claim.done) {

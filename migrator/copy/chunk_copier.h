@@ -30,7 +30,8 @@ class ChunkCopier {
 
   void open_writer();
   void run_pipelined(const std::function<bool()>& leave, const TableCopy::Form& form);
-  void run_colocated(const std::function<bool()>& leave, Source& source, Colocation& colocation);
+  // False when a chunk had to be recovered: to be called again, with a new co-location.
+  bool run_colocated(const std::function<bool()>& leave, std::unique_ptr<Colocation> colocation);
   void write(ChunkReader& reader, ChunkReader::Message message, const TableCopy::Form& form);
   void finish(ChunkReader& reader, const Chunk& chunk);
   void claim_alone(ChunkReader& reader);

@@ -42,7 +42,12 @@ void ChunkReader::run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       cut_ahead(stop);
       const std::optional<Chunk> chunk = take_granted(stop);
-      if (!chunk) break;
+      if (!chunk) {
+        // Everything that waited was done on the target already, or nothing is left.
+        const std::lock_guard lock(mutex_);
+        if (cut_all_ && waiting_.empty() && granted_.empty()) break;
+        continue;
+      }
       cut_ahead(stop);
       context_.pacer.between_chunks();
       stream(*chunk, stop);
@@ -100,7 +105,7 @@ void ChunkReader::cut_ahead(const std::stop_token& stop) {
 std::optional<Chunk> ChunkReader::take_granted(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   to_reader_.wait(lock, stop, [this] {
-    return !granted_.empty() || (cut_all_ && waiting_.empty());
+    return !granted_.empty() || waiting_.empty();
   });
   if (granted_.empty() || stop.stop_requested()) return std::nullopt;
   Chunk chunk = std::move(granted_.front());

@@ -65,6 +65,11 @@ std::optional<Chunk> Chunker::next(Source& source) {
   return chunk;
 }
 
+void Chunker::give_back(const Chunk& chunk) {
+  const std::lock_guard lock(mutex_);
+  left_over_.push_front(chunk);
+}
+
 // The upper bound of the next chunk; absent if what is left fits into one.
 std::optional<Key> Chunker::boundary(Source& source) {
   if (dense_) {

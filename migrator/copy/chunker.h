@@ -34,6 +34,9 @@ class Chunker {
   // and may throw what it throws: nothing is cut then, and next() may be called again.
   std::optional<Chunk> next(Source& source);
 
+  // A chunk that was handed out and not copied: it is handed out again.
+  void give_back(const Chunk& chunk);
+
   // How a chunk went: the next ones are cut accordingly. took is the whole time that the chunk occupied a
   // worker, waiting for rate limits included.
   void learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,

@@ -114,6 +114,21 @@ MigrationRun::Sides& MigrationRun::sides() {
   return *sides_;
 }
 
+void MigrationRun::reopen_sides() {
+  Backoff backoff({}, interrupt_);
+  while (true) {
+    try {
+      sides_->source.close();
+      sides_->target.close();
+      sides_->source = open_source(endpoints_, interrupt_);
+      sides_->target = open_target(endpoints_, interrupt_);
+      return;
+    } catch (const Error& error) {
+      if (!backoff.again(error)) throw;
+    }
+  }
+}
+
 MigrationRun::CheckReport MigrationRun::check(const StartOptions& options) {
   CheckReport report;
   Sides& both = sides();
@@ -295,6 +310,9 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   }
   const bool all_in = std::all_of(result.tables.begin(), result.tables.end(),
                                   [](const TableReport& table) { return table.error.empty(); });
+  // The sessions of before the copy may have been cut in the meantime: by a restart, or for idleness.
+  reopen_sides();
+  refuse_lost_rows();
   if (all_in) {
     const auto before = std::chrono::steady_clock::now();
     finish_tables();

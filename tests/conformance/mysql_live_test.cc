@@ -320,7 +320,7 @@ TEST_F(MysqlLive, KeysOfEveryKindAreWalkedWithoutGapsByAnIndex) {
       {"case-insensitive text",
        "a varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL",
        {"a"},
-       "('a'),('B'),('c'),('D'),('E'),('f'),('ab'),('aC '),('z z'),('Zz'),(''),(_utf8mb4 "
+       "('a'),('B'),('c'),('D'),('G'),('f'),('ab'),('aC '),('z z'),('Zz'),(''),(_utf8mb4 "
        "0xC3A9),('\\\\'),(''''),('a\\tb')"},
       {"padded binary collation",
        "a varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL",
