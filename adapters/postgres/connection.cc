@@ -516,6 +516,15 @@ void Connection::copy_in_begin(const std::string& sql) {
 }
 
 void Connection::copy_in_put(const char* data, std::size_t size) {
+  // libpq tells of an error only at the end of the COPY: without this look, a cancelled load would
+  // go on to send all the rows that are left.
+  if (cancel_->requested()) {
+    if (PQputCopyEnd(connection_.get(), "cancelled") < 0) lose_connection();
+    flush();
+    finish_results();
+    end_statement();
+    throw Error(ErrorKind::cancelled, "the load was cancelled").code("57014");
+  }
   // A message holds up to 1 GiB; a batch is far less, but a single row may be huge.
   constexpr std::size_t kPieceMax = 16u << 20;
   while (size > 0) {
