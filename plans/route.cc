@@ -150,7 +150,9 @@ class Resolver {
     mapped.column.name = target_name;
     names_[plan.name][column.name] = target_name;
     route.wanted.columns.push_back(mapped.column);
-    if (column.generated) {
+    // Computed on both sides: not copied, but compared. Where the target makes it a plain column, its values
+    // travel like any other's.
+    if (column.generated && mapped.column.generated) {
       route.computed.emplace_back(column, mapped.column);
     } else {
       route.read.columns.push_back(column);
@@ -346,13 +348,25 @@ class Resolver {
             fmt::format("drop it from the copy with `columns: {{{}: null}}`", column.name));
       }
     };
+    // A column that both sides compute need not be written, whatever its type would have become.
+    for (std::size_t at = route.read.columns.size(); at-- > 0;) {
+      const Column* there = existing.find_column(route.write.columns[at].name);
+      if (!there || !there->generated || !route.read.columns[at].generated) continue;
+      route.computed.emplace_back(route.read.columns[at], *there);
+      route.read.columns.erase(route.read.columns.begin() + static_cast<std::ptrdiff_t>(at));
+      route.write.columns.erase(route.write.columns.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    // One that the target holds as a plain column travels, or its values would be lost.
+    std::erase_if(route.computed, [&](const auto& pair) {
+      const Column* there = existing.find_column(pair.second.name);
+      if (there && there->generated) return false;
+      route.read.columns.push_back(pair.first);
+      route.write.columns.push_back(pair.second);
+      return true;
+    });
     std::set<std::string> written;
     for (Column& column : route.write.columns) take(column), written.insert(column.name);
     for (Column& column : route.write.key) take(column);
-    std::erase_if(route.computed, [&](const auto& pair) {
-      const Column* there = existing.find_column(pair.second.name);
-      return !there || !there->generated;
-    });
     for (const Column& column : existing.columns) {
       const bool filled =
           column.nullable || column.default_sql || column.generated || column.identity;
