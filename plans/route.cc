@@ -88,6 +88,13 @@ class Resolver {
                        trigger.description),
            "make it on the target after the backfill, or its effects will be doubled");
     }
+    // However the plan spells the two names: rows of one table must never count as present for the other.
+    if (!written_.insert(route.write.table.name).second) {
+      find(Severity::error, plan.name,
+           fmt::format("another table of the plan goes to the target table {}, too",
+                       route.write.table.text()),
+           "give one of them another name on the target with `to:`");
+    }
     if (errors() == errors_before) routes_.tables.push_back(std::move(route));
   }
 
@@ -408,6 +415,7 @@ class Resolver {
   const bool same_engine_;
   Routes routes_;
   std::map<TableName, const TablePlan*> planned_;
+  std::set<std::string> written_;  // names of the target's tables; of one schema, to be careful
   std::map<std::string, std::map<std::string, std::string>>
       names_;  // table -> source -> target column
 };

@@ -64,22 +64,31 @@ BackfillProgress Backfill::run() {
   start_ = std::chrono::steady_clock::now();
   {
     const std::lock_guard lock(mutex_);
+    began_ = true;
     while (running_ < active_) start_worker();
   }
   std::unique_lock lock(mutex_);
   while (running_ > 0) {
     if (changed_.wait_for(lock, 100ms, [this] { return running_ == 0; })) break;
     lock.unlock();
-    if (hooks_.tick) hooks_.tick(progress());
+    try {
+      if (hooks_.tick) hooks_.tick(progress());
+    } catch (...) {
+      // The display or the store has failed: the workers end before the error is passed on.
+      const std::lock_guard again(mutex_);
+      if (!fatal_) fatal_ = std::current_exception();
+      over_ = true;
+    }
     // A statement that began just after it was cancelled is cancelled again.
     if (context_.interrupt.requested()) context_.interrupt.request();
     lock.lock();
   }
   const std::exception_ptr fatal = fatal_;
+  over_ = true;  // no worker is started any more
   lock.unlock();
   const BackfillProgress last = progress();
   for (std::jthread& worker : workers_) worker.join();
-  if (hooks_.tick) hooks_.tick(last);
+  if (hooks_.tick && !fatal) hooks_.tick(last);
   if (fatal) std::rethrow_exception(fatal);
   context_.interrupt.check();
   return last;
@@ -95,7 +104,7 @@ void Backfill::start_worker() {
 void Backfill::set_jobs(int jobs) {
   const std::lock_guard lock(mutex_);
   active_ = std::max(jobs, 1);
-  while (!over_ && static_cast<int>(workers_.size()) < active_) start_worker();
+  while (began_ && !over_ && static_cast<int>(workers_.size()) < active_) start_worker();
   changed_.notify_all();
 }
 
@@ -198,7 +207,7 @@ void Backfill::copy(Job& job, int worker, WorkerSessions& sessions) {
     const std::lock_guard lock(mutex_);
     --job.workers;
     const TableProgress stored = context_.store.table(job.copy.route.name);
-    job.cut = stored.cut_to_end;
+    job.cut = job.copy.chunker.exhausted();
     const bool complete = stored.cut_to_end && stored.chunks_done == stored.chunks_cut;
     last = job.workers == 0 && complete && !job.error && !job.settling;
     if (last) job.settling = true;

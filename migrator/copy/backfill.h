@@ -84,6 +84,7 @@ class Backfill {
   int active_ = 0;  // workers with a number below this may take chunks
   int running_ = 0;
   bool over_ = false;
+  bool began_ = false;  // run() has started the workers: set_jobs() may start more
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::exception_ptr fatal_;
   std::vector<std::jthread> workers_;

@@ -125,6 +125,8 @@ void ChunkCopier::finish(ChunkReader& reader, const Chunk& chunk) {
       if (sink_) count = sink_->finish();
       sink_.reset();
       stop_point("chunk_loaded");
+      // An attempt that died before its commit may have left rejects that are none.
+      if (chunk.attempts > 0) context_.store.clear_rejects(table_.route.name, chunk.number);
       claimed = claim(reader.claims());
       context_.fence.complete(session, chunk, chunk.epoch, count.inserted + count.present);
       session.commit();

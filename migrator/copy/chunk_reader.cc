@@ -49,7 +49,7 @@ void ChunkReader::run(const std::stop_token& stop) {
         continue;
       }
       cut_ahead(stop);
-      context_.pacer.between_chunks();
+      context_.pacer.between_chunks(stop);
       stream(*chunk, stop);
     }
   } catch (...) {
@@ -132,7 +132,7 @@ void ChunkReader::stream(const Chunk& chunk, const std::stop_token& stop) {
       RowBatch batch = fresh_batch();
       if (!rows->next(batch)) break;
       if (form_.transcoder) form_.transcoder->apply(batch);
-      context_.pacer.admit(batch.rows(), batch.bytes());
+      context_.pacer.admit(batch.rows(), batch.bytes(), stop);
       Message out = message(Message::Kind::batch);
       out.batch = std::move(batch);
       push(std::move(out), stop);

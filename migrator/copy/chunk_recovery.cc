@@ -69,6 +69,8 @@ ChunkDone ChunkRecovery::copy(Way way) {
   rejects_.clear();
   session.begin();
   context_.fence.lock(session, chunk_, epoch_);
+  // What an attempt that died before its commit had refused is judged anew.
+  context_.store.clear_rejects(table_.route.name, chunk_.number);
   if (way == Way::bisect) {
     bisect(chunk_.range);
   } else {
@@ -76,7 +78,6 @@ ChunkDone ChunkRecovery::copy(Way way) {
   }
   // The rejects are written down before the commit that makes the chunk done: after a crash in between the
   // chunk is copied again, and its rejects with it. The other way round they would be forgotten.
-  context_.store.clear_rejects(table_.route.name, chunk_.number);
   for (const Reject& reject : rejects_) context_.store.put_reject(reject);
   stop_point("rejects_recorded");
   context_.fence.complete(session, chunk_, epoch_, count_.rows);
@@ -99,6 +100,12 @@ void ChunkRecovery::load(const KeyRange& range, LoadMode mode) {
     sink->write(batch);
   }
   const LoadCount count = sink->finish();
+  if (count.present > 0 && !context_.allow_present) {
+    throw Error(ErrorKind::data, table_.route.name + ": the target takes this key for that of another row")
+        .table(table_.route.name)
+        .duplicate_key(true)
+        .remedy("give the target's key column a collation that tells all keys of the source apart");
+  }
   count_.rows += count.inserted + count.present;
   count_.bytes += bytes;
   present_ += count.present;
@@ -125,8 +132,11 @@ void ChunkRecovery::bisect(const KeyRange& range) {
       return;
     }
     const std::optional<Key> middle = sessions_.recovery->nth_key(all, range, rows / 2);
-    if (!middle) throw;  // rows went away meanwhile: another try sees them so
-    if (range.upper && *middle == *range.upper) throw;
+    if (!middle || (range.upper && *middle == *range.upper)) {
+      throw Error(ErrorKind::transient, table_.route.name + ": rows went away while they were searched")
+          .table(table_.route.name)
+          .remedy("run the same command again");
+    }
     const KeyRange upper_half{middle, range.upper};
     bisect({range.lower, middle});
     bisect(upper_half);
@@ -167,6 +177,7 @@ void ChunkRecovery::reject(const KeyRange& range, const Error& error) {
   rejects_.push_back(std::move(reject));
   const std::uint64_t before = context_.store.open_rejects(table_.route.name);
   if (before + rejects_.size() <= context_.rejects_max) return;
+  for (const Reject& one : rejects_) context_.store.put_reject(one);  // for `migrate rejects` to show
   throw Error(ErrorKind::permanent,
               fmt::format("{}: more than {} rows were refused by the target; the last one: {}",
                           table_.route.name, context_.rejects_max, error.what()))

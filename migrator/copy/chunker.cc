@@ -114,6 +114,11 @@ void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
   rows_ = clamp(static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * 4))));
 }
 
+bool Chunker::exhausted() const {
+  const std::lock_guard lock(mutex_);
+  return cut_to_end_ && left_over_.empty();
+}
+
 void Chunker::set_limits(const ChunkLimits& limits) {
   const std::lock_guard lock(mutex_);
   limits_ = limits;

@@ -42,6 +42,9 @@ class Chunker {
   void learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
              std::chrono::microseconds took);
 
+  // True when next() has nothing more to hand out.
+  bool exhausted() const;
+
   void set_limits(const ChunkLimits& limits);
   std::uint64_t chunk_rows() const;  // how many rows the next cut aims at
 

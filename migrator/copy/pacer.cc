@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 
 // What was not used is kept for this long, so that a hiccup does not lower the average.
 constexpr auto kBurst = 200ms;
+// How soon a waiter notices its own stop; the interrupt wakes it at once.
+constexpr auto kStopPeriod = 50ms;
 
 }  // namespace
 
@@ -36,14 +38,16 @@ std::string Pacer::reason() const {
   return reason_;
 }
 
-void Pacer::between_chunks() {
+void Pacer::between_chunks(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, interrupt_.token(), [this] { return reason_.empty(); });
+  while (!reason_.empty() && !interrupt_.requested() && !stop.stop_requested()) {
+    wake_.wait_for(lock, interrupt_.token(), kStopPeriod, [this] { return reason_.empty(); });
+  }
   lock.unlock();
   interrupt_.check();
 }
 
-void Pacer::admit(std::uint64_t rows, std::uint64_t bytes) {
+void Pacer::admit(std::uint64_t rows, std::uint64_t bytes, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const auto pay = [now = Time::now()](Time::time_point& paid, std::uint64_t amount,
                                        std::uint64_t rate) {
@@ -57,9 +61,12 @@ void Pacer::admit(std::uint64_t rows, std::uint64_t bytes) {
                               pay(bytes_paid_, bytes, bytes_per_second_));
   const std::uint64_t rows_rate = rows_per_second_, bytes_rate = bytes_per_second_;
   // A change of the limits frees whoever waits for the old ones.
-  wake_.wait_until(lock, interrupt_.token(), until, [&] {
+  const auto changed = [&] {
     return rows_rate != rows_per_second_ || bytes_rate != bytes_per_second_;
-  });
+  };
+  while (Time::now() < until && !changed() && !interrupt_.requested() && !stop.stop_requested()) {
+    wake_.wait_until(lock, interrupt_.token(), std::min(until, Time::now() + kStopPeriod), changed);
+  }
   lock.unlock();
   interrupt_.check();
 }

@@ -30,6 +30,9 @@ struct CopyContext {
   std::uint64_t rejects_max = 0;   // per table
   std::size_t read_ahead_bytes = 0;  // per worker
   bool colocate = true;            // use a co-located copy where there is one
+  // The target's tables may have held rows before. If not, a fenced chunk never finds one of its keys there,
+  // and a key that counts as present is another one that the target's collation takes for the same.
+  bool allow_present = false;
 };
 
 class TableCopy {

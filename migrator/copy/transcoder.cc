@@ -157,11 +157,19 @@ bool real_to_text(RowBatch& batch, Cell& cell, const Type& from, const Type&) {
 bool text_to_real(RowBatch& batch, Cell& cell, const Type& from, const Type& to) {
   double value = 0;
   if (!parse_double(batch.bytes_of(cell), value)) return false;
+  (void)from;
+  if (to.kind == TypeKind::float32 && std::isfinite(value)) {
+    // "0.1" means the float nearest to it; a text with more digits than a float has does not fit.
+    if (std::abs(value) > std::numeric_limits<float>::max()) return false;
+    const auto nearest_float = static_cast<float>(value);
+    std::string printed;
+    double again = 0;
+    print_float(printed, nearest_float);
+    if (!parse_double(printed, again) || again != value) return false;
+    value = nearest_float;
+  }
   cell.real = value;
   cell.tag = Tag::real;
-  // A float's text reads back as the nearest double: the nearest float to that is the one meant.
-  if (to.kind == TypeKind::float32) cell.real = static_cast<float>(value);
-  (void)from;
   return true;
 }
 

@@ -293,7 +293,9 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
                       .epoch = store().next_epoch(fence_.highest_epoch(both.target.session())),
                       .rejects_max = settings.rejects_max,
                       .read_ahead_bytes = std::max(kReadAheadBytesLeast, kReadAheadBytes / jobs),
-                      .colocate = true};
+                      .colocate = true,
+                      .allow_present = options.allow_existing || store().step_done("allow_existing")};
+  if (options.allow_existing) store().mark_step("allow_existing");
   BackfillHooks hooks;
   hooks.tick = std::move(tick);
   hooks.finish_table = [](const TableRoute& route, Session& target) {
@@ -406,7 +408,8 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
   StartReport unused;
   adopt_target({}, unused);
   Pacer pacer(interrupt_);
-  CopyContext context{endpoints_, store(), fence_, interrupt_, pacer, {}, 0, 0, 0, false};
+  CopyContext context{endpoints_, store(), fence_, interrupt_, pacer, {}, 0, 0, 0, false,
+                      store().step_done("allow_existing")};
   WorkerSessions sessions;
   for (const TableRoute& route : sides().routes) {
     TableCopy table(route, store(), {});

@@ -95,7 +95,6 @@ void Steering::apply(const Control& control) {
   BackfillPlan now = plan_;
   for (const auto& [name, value] : control.settings) apply_setting(now, name, value);
   pacer_.set_limits(now.rows_per_second, now.bytes_per_second);
-  backfill_.set_jobs(endpoints_.target_adapter().dialect().concurrent_writers() ? now.jobs : 1);
   ChunkLimits limits{now.chunk_target, now.chunk_rows_max, now.chunk_bytes_max};
   if (now.rows_per_second > 0) {
     // A chunk must not hold its transaction open for longer than the target time at this rate.
@@ -112,6 +111,7 @@ void Steering::apply(const Control& control) {
                   : fmt::format("outside the window {} UTC", plan_.throttle.window);
   }
   update_hold();
+  backfill_.set_jobs(endpoints_.target_adapter().dialect().concurrent_writers() ? now.jobs : 1);
 }
 
 void Steering::update_hold() {
