@@ -117,12 +117,20 @@ class Session {
   virtual LoadSample load() = 0;
 };
 
+// What a read of cells does with a value that its column's type cannot hold: SQLite's text in an integer
+// column, MySQL's zero date, PostgreSQL's infinite timestamp.
+enum class Misfits {
+  refuse,  // next() throws Error(data), and the stream is over: nothing is copied that is not understood
+  mark,    // the cell is Cell::Tag::misfit: how the verifier gets past it and counts it
+};
+
 // What to read of a table. Columns are in the order in which rows carry them.
 struct ReadSpec {
   TableName table;
   std::vector<Column> columns;
   std::vector<Column> key;  // a unique, walkable key: not NULL in any row
   std::string where;        // SQL of the source's own, "" is none; already validated by check()
+  Misfits misfits = Misfits::refuse;
 };
 
 enum class ReadOrder {
@@ -138,7 +146,7 @@ class RowStream {
   virtual ~RowStream() = default;
   // Clears the batch, then fills it with about kBatchBytesTarget bytes, at least one row. False, with an
   // empty batch, at the end; after that it must not be called again. Throws Error(data) on a value that
-  // its column's type cannot hold (SQLite's text in an integer column): the stream is over then.
+  // its column's type cannot hold, unless ReadSpec::misfits has them marked: the stream is over then.
   virtual bool next(RowBatch& batch) = 0;
 };
 

@@ -20,15 +20,17 @@
 namespace migrator {
 
 struct Cell {
-  enum class Tag : std::uint8_t { null, integer, unsigned_integer, real, text, bytes };
+  // misfit: a value that its column's type cannot hold, handed over only where a read asks for it
+  // (Misfits::mark in adapter.h); its bytes are the value as text, for people.
+  enum class Tag : std::uint8_t { null, integer, unsigned_integer, real, text, bytes, misfit };
 
   union {
     std::int64_t integer;
     std::uint64_t unsigned_integer;
     double real;
-    std::uint64_t offset;  // text, bytes: where in the slab
+    std::uint64_t offset;  // text, bytes, misfit: where in the slab
   };
-  std::uint32_t size = 0;  // text, bytes: how many bytes
+  std::uint32_t size = 0;  // text, bytes, misfit: how many bytes
   Tag tag = Tag::null;
 
   Cell() : integer(0) {}
@@ -143,6 +145,7 @@ class RowBatch {
   }
   void push_text(std::string_view value) { push_slab(Cell::Tag::text, value); }
   void push_bytes(std::string_view value) { push_slab(Cell::Tag::bytes, value); }
+  void push_misfit(std::string_view value) { push_slab(Cell::Tag::misfit, value); }
   // For a codec that wrote its bytes into slab() itself, from offset on.
   void push_written(Cell::Tag tag, std::uint64_t offset) {
     Cell& cell = cells_.emplace_back();

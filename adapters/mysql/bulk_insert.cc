@@ -54,7 +54,8 @@ constexpr char kIndicatorNone = 0;
 
 BulkInsert::BulkInsert(MysqlSession& session, const WriteSpec& spec, const RowLayout& layout)
     : session_(session),
-      encoder_(spec, layout),
+      encoder_(spec, layout,
+               {.encoding = Encoding::binary, .negative_zero = !session.facts().mariadb}),
       doing_("loading " + spec.table.text()),
       table_(spec.table.text()),
       packet_bytes_max_(
@@ -78,7 +79,7 @@ void BulkInsert::make_arrays() {
   for (std::size_t i = 0; i < encoder_.columns(); ++i) {
     Array& array = arrays_.emplace_back();
     array.form = encoder_.form(i);
-    if (array.form == Form::text || array.form == Form::bytes) {
+    if (array.form == Form::text || array.form == Form::bytes || array.form == Form::datetime) {
       array.pointers.resize(kRowsPerExecute);
       array.lengths.resize(kRowsPerExecute);
     } else if (array.form == Form::real) {
@@ -107,6 +108,11 @@ void BulkInsert::bind() {
       case Form::real:
         bind.buffer_type = MYSQL_TYPE_DOUBLE;
         bind.buffer = array.reals.data();
+        break;
+      case Form::datetime:
+        bind.buffer_type = MYSQL_TYPE_DATETIME;
+        bind.buffer = array.pointers.data();
+        bind.length = array.lengths.data();
         break;
       case Form::text:
       case Form::bytes:
@@ -139,6 +145,9 @@ std::size_t BulkInsert::fill_row(std::size_t at, const RowBatch& batch, const Ce
         break;
       case Form::real:
         array.reals[at] = value.real;
+        break;
+      case Form::datetime:
+        array.pointers[at] = value.bytes.data();
         break;
       case Form::text:
       case Form::bytes:

@@ -22,7 +22,7 @@ class BulkInsert final : public RowLoader {
  private:
   struct Array {
     Form form;
-    std::vector<const char*> pointers;   // text, bytes
+    std::vector<const char*> pointers;   // text, bytes, datetime
     std::vector<unsigned long> lengths;  // text, bytes
     std::vector<std::int64_t> integers;
     std::vector<double> reals;

@@ -61,8 +61,8 @@ std::string select_expression(const Column& column) {
   return parse_native_type(column.native_type).base == Base::real32 ? name + "*1e0" : name;
 }
 
-RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& columns)
-    : table_(table.text()) {
+RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& columns, Misfits misfits)
+    : table_(table.text()), misfits_(misfits) {
   for (const Column& column : columns) {
     fields_.push_back({column.type.kind, parse_native_type(column.native_type).base, column.name});
   }
@@ -72,8 +72,13 @@ void RowDecoder::append(RowBatch& batch, MYSQL_ROW row, const unsigned long* len
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     if (row[i] == nullptr) {
       batch.push_null();
-    } else {
+      continue;
+    }
+    try {
       append_value(batch, fields_[i], {row[i], lengths[i]});
+    } catch (const Error&) {  // nothing was pushed yet
+      if (misfits_ == Misfits::refuse) throw;
+      batch.push_misfit({row[i], lengths[i]});
     }
   }
   batch.end_cell_row();

@@ -32,10 +32,11 @@ std::string select_expression(const Column& column);
 // Turns rows of text into neutral cells.
 class RowDecoder {
  public:
-  RowDecoder(const TableName& table, const std::vector<Column>& columns);
+  RowDecoder(const TableName& table, const std::vector<Column>& columns,
+             Misfits misfits = Misfits::refuse);
 
-  // Appends one row. Throws Error(data), naming table and column, for a value that the column's
-  // neutral type does not have: a zero or partial date, a time beyond 24 hours, a 2 in a boolean.
+  // Appends one row. For a value that the column's neutral type does not have (a zero or partial date,
+  // a time beyond 24 hours, a 2 in a boolean) throws Error(data), naming table and column, or marks it.
   void append(RowBatch& batch, MYSQL_ROW row, const unsigned long* lengths) const;
 
  private:
@@ -48,6 +49,7 @@ class RowDecoder {
   [[noreturn]] void refuse(const Field& field) const;
 
   std::string table_;
+  Misfits misfits_;
   std::vector<Field> fields_;
 };
 

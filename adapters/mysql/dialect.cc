@@ -190,6 +190,8 @@ MappedColumn MysqlDialect::map_column(const Column& column, Engine from) const {
   to.identity = column.identity && is_integer(column.type.kind);
   if (to.identity) to.nullable = false;  // AUTO_INCREMENT allows no NULL
   map_type(column, mapped);
+  // As the catalog will read it back: a UUID travels as the text of its char(36), today and after a restart.
+  if (mapped.refused.empty()) to.type = neutral_type(parse_native_type(to.native_type));
   if (column.generated) {
     to.generated = false;
     to.generated_sql.clear();
@@ -306,7 +308,6 @@ void MysqlDialect::map_text(const Column& from, MappedColumn& mapped) const {
   } else {
     to.native_type = fmt::format("varchar({})", from.type.length);
     // CHAR would lose the trailing spaces that char(n) of other engines pads with.
-    to.type.fixed = false;
   }
   if (traits_.pads) {
     mapped.notes.push_back(

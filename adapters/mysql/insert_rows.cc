@@ -17,7 +17,7 @@ constexpr std::size_t kPacketOverhead = 4096;
 
 InsertRows::InsertRows(MysqlSession& session, const WriteSpec& spec, const RowLayout& layout)
     : session_(session),
-      encoder_(spec, layout),
+      encoder_(spec, layout, {.negative_zero = !session.facts().mariadb}),
       head_(insert_head(spec)),
       doing_("loading " + spec.table.text()),
       table_(spec.table.text()),

@@ -16,7 +16,7 @@ constexpr std::size_t kKeysPerStatement = 400;
 
 KeyProbe::KeyProbe(MysqlSession& session, const WriteSpec& spec, const RowLayout& layout)
     : session_(session),
-      encoder_(spec, layout),
+      encoder_(spec, layout, {.negative_zero = !session.facts().mariadb}),
       table_(quote_name(spec.table)),
       doing_("looking for keys in " + spec.table.text()),
       key_(key_columns(spec.key)) {
@@ -53,6 +53,7 @@ Value KeyProbe::key_part(const RowBatch& batch, std::size_t row, std::size_t par
       return std::string(value.bytes);
     }
     case Form::bytes:
+    case Form::datetime:
       break;
   }
   if (key_[part].native.base == Base::bit) {

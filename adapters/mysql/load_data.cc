@@ -82,7 +82,7 @@ std::string load_data_statement(const WriteSpec& spec, const ValueEncoder& encod
 
 LoadData::LoadData(MysqlSession& session, const WriteSpec& spec, const RowLayout& layout)
     : session_(session),
-      encoder_(spec, layout),
+      encoder_(spec, layout, {.negative_zero = !session.facts().mariadb}),
       sql_(load_data_statement(spec, encoder_)),
       doing_("loading " + spec.table.text()),
       table_(spec.table.text()) {
@@ -133,7 +133,10 @@ void LoadData::append_value(std::string& out, std::size_t column, const Encoded&
     case Form::bytes:
       append_field(out, value.bytes);
       return;
+    case Form::datetime:
+      break;
   }
+  throw Error(ErrorKind::invariant, "a binary value in LOAD DATA");
 }
 
 void LoadData::append_row(std::string& out, const RowBatch& batch, const Cell* cells) const {

@@ -12,7 +12,7 @@ MysqlRowStream::MysqlRowStream(MysqlSession& session,
     : session_(session),
       exclusive_(std::move(exclusive)),
       running_(std::make_unique<MysqlSession::Running>(session)),
-      decoder_(spec.table, spec.columns),
+      decoder_(spec.table, spec.columns, spec.misfits),
       doing_("reading " + spec.table.text()),
       columns_(static_cast<unsigned>(spec.columns.size())),
       wire_(wire) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapters/codec.h"
 #include "adapters/mysql/bulk_insert.h"
 #include "adapters/mysql/codec.h"
 #include "adapters/mysql/colocation.h"
@@ -46,15 +47,24 @@ class MysqlSink final : public RowSink {
 
 class Rehearsal final : public RowSink {
  public:
-  Rehearsal(const WriteSpec& spec, const RowLayout& layout, std::size_t row_bytes_max)
-      : encoder_(spec, layout), table_(spec.table.text()), row_bytes_max_(row_bytes_max) {}
+  Rehearsal(const WriteSpec& spec, const RowLayout& layout, bool negative_zero,
+            std::size_t row_bytes_max)
+      : encoder_(spec, layout, {.negative_zero = negative_zero}), table_(spec.table.text()), row_bytes_max_(row_bytes_max) {}
 
   void write(const RowBatch& batch) override {
     char scratch[kScratchBytes];
     for (std::size_t row = 0; row < batch.rows(); ++row) {
       std::size_t bytes = 0;
       for (std::size_t i = 0; i < encoder_.columns(); ++i) {
-        bytes += encoder_.encode(i, batch, batch.row(row)[i], scratch).bytes.size();
+        const Encoded value = encoder_.encode(i, batch, batch.row(row)[i], scratch);
+        bytes += value.bytes.size();
+        // The server would refuse it.
+        if (encoder_.form(i) == Form::text && !is_valid_utf8(value.bytes)) {
+          throw Error(ErrorKind::data,
+                      "column " + encoder_.name(i) + " of " + table_ + ": text that is not UTF-8")
+              .table(table_)
+              .code("HY000/1366");
+        }
       }
       if (bytes > row_bytes_max_) refuse_long_row(table_);
     }
@@ -137,7 +147,7 @@ std::unique_ptr<RowSink> MysqlTarget::rehearse(const WriteSpec& spec, const RowL
   // LOAD DATA streams, and is not held to the packet.
   const std::size_t limit =
       path_ == LoadPath::load_data ? SIZE_MAX : session_.facts().max_allowed_packet;
-  return std::make_unique<Rehearsal>(spec, layout, limit);
+  return std::make_unique<Rehearsal>(spec, layout, !session_.facts().mariadb, limit);
 }
 
 std::unique_ptr<Colocation> MysqlTarget::colocate(Source& source) {

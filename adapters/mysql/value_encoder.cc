@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include <mysql.h>
+
 #include "adapters/codec.h"
 #include "adapters/mysql/codec.h"
 
@@ -12,6 +14,50 @@ namespace migrator::mysql {
 namespace {
 
 using Tag = Cell::Tag;
+
+std::string_view keep(const MYSQL_TIME& time, char* scratch) {
+  static_assert(sizeof(MYSQL_TIME) <= kScratchBytes);
+  std::memcpy(scratch, &time, sizeof time);
+  return {scratch, sizeof time};
+}
+
+// The digits of a fixed place; false if one is none.
+bool read_digits(std::string_view text, std::size_t at, std::size_t count, unsigned long& value) {
+  value = 0;
+  for (std::size_t i = at; i < at + count; ++i) {
+    if (text[i] < '0' || text[i] > '9') return false;
+    value = value * 10 + static_cast<unsigned long>(text[i] - '0');
+  }
+  return true;
+}
+
+// "2024-02-29 13:05:09" with up to six digits of fraction, as the server prints it; zero parts and all.
+bool read_datetime(std::string_view text, MYSQL_TIME& time) {
+  if (text.size() < 19 || text.size() > 26 || text.size() == 20) return false;
+  if (text[4] != '-' || text[7] != '-' || text[10] != ' ' || text[13] != ':' || text[16] != ':') {
+    return false;
+  }
+  std::memset(&time, 0, sizeof time);
+  unsigned long year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0;
+  if (!read_digits(text, 0, 4, year) || !read_digits(text, 5, 2, month) ||
+      !read_digits(text, 8, 2, day) || !read_digits(text, 11, 2, hour) ||
+      !read_digits(text, 14, 2, minute) || !read_digits(text, 17, 2, second)) {
+    return false;
+  }
+  if (text.size() > 19) {
+    if (text[19] != '.' || !read_digits(text, 20, text.size() - 20, fraction)) return false;
+    for (std::size_t digits = text.size() - 20; digits < 6; ++digits) fraction *= 10;
+  }
+  time.year = static_cast<unsigned>(year);
+  time.month = static_cast<unsigned>(month);
+  time.day = static_cast<unsigned>(day);
+  time.hour = static_cast<unsigned>(hour);
+  time.minute = static_cast<unsigned>(minute);
+  time.second = static_cast<unsigned>(second);
+  time.second_part = fraction;
+  time.time_type = MYSQL_TIMESTAMP_DATETIME;
+  return true;
+}
 
 std::string_view keep(const std::string& text, char* scratch) {
   std::memcpy(scratch, text.data(), text.size());
@@ -62,6 +108,8 @@ Form ValueEncoder::form_of(Way way, TypeKind kind, const NativeType& native, boo
       return kind == TypeKind::uint64 ? Form::unsigned_integer : Form::integer;
     case Way::year:
       return Form::integer;
+    case Way::wire_datetime:
+      return Form::datetime;
     case Way::real:
       return Form::real;
     case Way::bytes:
@@ -71,7 +119,20 @@ Form ValueEncoder::form_of(Way way, TypeKind kind, const NativeType& native, boo
   }
 }
 
-ValueEncoder::ValueEncoder(const WriteSpec& spec, const RowLayout& layout)
+// Wire values are texts that the server has printed for a column of the very same type.
+void ValueEncoder::make_binary(Field& field) {
+  const bool datetime = field.native.base == Base::datetime || field.native.base == Base::timestamp;
+  if (field.way == Way::wire && field.native.is_integer()) {
+    field.way = Way::number;
+    field.kind = field.native.is_unsigned ? TypeKind::uint64 : TypeKind::int64;
+  } else if (field.way == Way::wire && datetime) {
+    field.way = Way::wire_datetime;
+    field.scratch = true;
+  }
+}
+
+ValueEncoder::ValueEncoder(const WriteSpec& spec, const RowLayout& layout,
+                           const EncoderOptions& options)
     : table_(spec.table.text()) {
   const bool wire = layout.format == kWireFormat;
   for (const Column& column : spec.columns) {
@@ -81,10 +142,13 @@ ValueEncoder::ValueEncoder(const WriteSpec& spec, const RowLayout& layout)
     field.kind = column.type.kind;
     field.way = wire ? Way::wire : way_of(column.type.kind, field.native);
     field.nullable = column.nullable;
+    field.negative_zero = options.negative_zero || (field.native.base != Base::real32 &&
+                                                    field.native.base != Base::real64);
     field.raw_text = wire && is_raw_text(column, field.native);
-    field.form = form_of(field.way, field.kind, field.native, field.raw_text);
     field.scratch = field.way == Way::decimal || field.way == Way::date || field.way == Way::time ||
                     field.way == Way::timestamp || field.way == Way::uuid;
+    if (options.encoding == Encoding::binary) make_binary(field);
+    field.form = form_of(field.way, field.kind, field.native, field.raw_text);
     field.digits = column.type.precision;
     fields_.push_back(std::move(field));
   }
@@ -94,6 +158,10 @@ void ValueEncoder::refuse(const Field& field, std::string_view why, std::string_
   throw Error(ErrorKind::data, "column " + field.name + " of " + table_ + ": " + std::string(why))
       .table(table_)
       .code(std::string(code));
+}
+
+void ValueEncoder::refuse_negative_zero(const Field& field) const {
+  refuse(field, "-0.0, which MariaDB would store as 0.0", "22003/1264");
 }
 
 Encoded ValueEncoder::encode(std::size_t column, const RowBatch& batch, const Cell& cell,
@@ -111,7 +179,11 @@ Encoded ValueEncoder::encode(std::size_t column, const RowBatch& batch, const Ce
     case Way::wire:
     case Way::either:
       if (!has_bytes) refuse(field, "a number where its own text form is expected");
+      if (!field.negative_zero && bytes == "-0") refuse_negative_zero(field);
       out.bytes = bytes;
+      break;
+    case Way::wire_datetime:
+      out.bytes = wire_datetime(field, bytes, scratch);
       break;
     case Way::number:
     case Way::year:
@@ -131,6 +203,9 @@ Encoded ValueEncoder::encode(std::size_t column, const RowBatch& batch, const Ce
         refuse(field, "a value that is not a number");
       if (!std::isfinite(out.real))
         refuse(field, "NaN or an infinity, which MySQL does not have", "22003/1264");
+      if (!field.negative_zero && out.real == 0 && std::signbit(out.real)) {
+        refuse_negative_zero(field);
+      }
       const bool narrow = field.native.base == Base::real32;
       if (narrow && static_cast<double>(static_cast<float>(out.real)) != out.real) {
         refuse(field, "a double that FLOAT cannot hold exactly", "22003/1264");
@@ -163,6 +238,13 @@ Encoded ValueEncoder::encode(std::size_t column, const RowBatch& batch, const Ce
       break;
   }
   return out;
+}
+
+std::string_view ValueEncoder::wire_datetime(const Field& field, std::string_view text,
+                                             char* scratch) const {
+  MYSQL_TIME time;
+  if (!read_datetime(text, time)) refuse(field, "a text that is no date and time", "22007/1292");
+  return keep(time, scratch);
 }
 
 void ValueEncoder::encode_number(const Field& field, const Cell& cell, std::string_view text,

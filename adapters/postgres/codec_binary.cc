@@ -210,7 +210,8 @@ struct BinaryDecoder::Decoders {
   }
 };
 
-BinaryDecoder::BinaryDecoder(const std::vector<Column>& columns, bool check_utf8) {
+BinaryDecoder::BinaryDecoder(const std::vector<Column>& columns, bool check_utf8, Misfits misfits)
+    : misfits_(misfits) {
   for (const Column& column : columns) {
     columns_.push_back({Decoders::choose(column), column.name, check_utf8});
   }
@@ -232,7 +233,12 @@ void BinaryDecoder::decode(string_view tuple, RowBatch& batch) const {
       continue;
     }
     if (size < 0 || end - at < size) bad_tuple();
-    column.decode({column, at, static_cast<std::size_t>(size)}, batch);
+    try {
+      column.decode({column, at, static_cast<std::size_t>(size)}, batch);
+    } catch (const Error& error) {  // nothing was pushed yet
+      if (misfits_ == Misfits::refuse || error.kind() != ErrorKind::data) throw;
+      batch.push_misfit({});
+    }
     at += size;
   }
   if (at != end) bad_tuple();

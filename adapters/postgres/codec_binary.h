@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "adapters/adapter.h"
 #include "adapters/row_batch.h"
 #include "adapters/schema.h"
 
@@ -29,8 +30,10 @@ inline bool is_trailer(std::string_view message) {
 class BinaryDecoder {
  public:
   // Opaque columns are expected as text. With check_utf8 texts are checked, which is for servers
-  // whose encoding is SQL_ASCII and who do not.
-  BinaryDecoder(const std::vector<Column>& columns, bool check_utf8);
+  // whose encoding is SQL_ASCII and who do not. A misfit is Error(data), or marked; the bytes of a
+  // marked one are not kept.
+  BinaryDecoder(const std::vector<Column>& columns, bool check_utf8,
+                Misfits misfits = Misfits::refuse);
   // One tuple, without header, as one row of cells. REQUIRES: batch.columns() is that of the
   // columns.
   void decode(std::string_view tuple, RowBatch& batch) const;
@@ -50,6 +53,7 @@ class BinaryDecoder {
   };
   struct Decoders;  // the functions
   std::vector<Target> columns_;
+  Misfits misfits_;
 };
 
 // Can cells be encoded in binary for all of these columns? Not for opaque ones, whose receive

@@ -110,10 +110,10 @@ class CopyStream : public RowStream {
 
 class CellStream : public CopyStream {
  public:
-  CellStream(Connection& connection, const std::string& select, const std::vector<Column>& columns)
+  CellStream(Connection& connection, const std::string& select, const ReadSpec& spec)
       : CopyStream(connection, select, true),
-        decoder_(columns, connection.parameter("server_encoding") == "SQL_ASCII"),
-        columns_(columns.size()) {}
+        decoder_(spec.columns, connection.parameter("server_encoding") == "SQL_ASCII", spec.misfits),
+        columns_(spec.columns.size()) {}
 
  protected:
   void prepare(RowBatch& batch) override { batch.set_columns(columns_); }
@@ -301,7 +301,7 @@ std::unique_ptr<RowStream> PgSource::read(const ReadSpec& spec, const KeyRange& 
   plan_for(range);
   const std::string sql = select(spec, range, cells, order);
   Connection& connection = session_.connection();
-  if (cells) return std::make_unique<CellStream>(connection, sql, spec.columns);
+  if (cells) return std::make_unique<CellStream>(connection, sql, spec);
   return std::make_unique<CopyStream>(connection, sql, layout.format == kBinaryFormat);
 }
 

@@ -279,8 +279,9 @@ bool looks_numeric(std::string_view text) {
 
 // ---- decoding
 
-RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& columns, bool typed)
-    : table_(table.name), columns_(columns), typed_(typed) {}
+RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& columns, bool typed,
+                       Misfits misfits)
+    : table_(table.name), columns_(columns), typed_(typed), misfits_(misfits) {}
 
 void RowDecoder::decode(sqlite3_stmt* statement, RowBatch& batch) const {
   const int count = static_cast<int>(columns_.size());
@@ -297,6 +298,7 @@ void RowDecoder::decode_typed(sqlite3_stmt* statement, int index, RowBatch& batc
   if (storage == SQLITE_NULL) return batch.push_null();
   const Column& column = columns_[static_cast<std::size_t>(index)];
   if (decode_checked(column.type, storage, statement, index, batch)) return;
+  if (misfits_ == Misfits::mark) return batch.push_misfit(column_text(statement, index));
   throw Error(ErrorKind::data,
               fmt::format("column \"{}\" of {} holds {} that is no {} as SQLite's {} means it",
                           column.name, table_, storage_name(storage), describe(column.type),
@@ -363,6 +365,8 @@ void RowEncoder::encode_native(const Target& target, int position, const Cell& c
       return bind_text(statement, position, bytes);
     case Cell::Tag::bytes:
       return bind_bytes(statement, position, bytes);
+    case Cell::Tag::misfit:
+      refuse(target, "a value that its own column could not");
   }
 }
 
@@ -415,7 +419,8 @@ void RowEncoder::encode_number(const Target& target, int position, const Cell& c
   } else if (cell.tag == Cell::Tag::real &&
              (kind == TypeKind::float32 || kind == TypeKind::float64)) {
     if (std::isnan(cell.real)) refuse(target, "NaN");
-    // SQLite's file format has no -0.0 in a REAL column: it becomes 0.0, which is equal to it.
+    // SQLite writes a whole number of a REAL column as an integer, and there is no -0 among those.
+    if (cell.real == 0 && std::signbit(cell.real)) refuse(target, "-0.0: it would become 0.0");
     return bind_real(statement, position, cell.real);
   } else if (cell.tag == Cell::Tag::text && kind == TypeKind::int64 &&
              parse_int64(bytes, integer)) {

@@ -22,9 +22,10 @@ inline constexpr const char* kNativeFormat = "sqlite-cells";
 // Appends the cells of the statement's row to a batch.
 class RowDecoder {
  public:
-  // `typed`: the layout is "cells".
-  RowDecoder(const TableName& table, const std::vector<Column>& columns, bool typed);
-  // Throws Error(data) naming table and column. The row is then half pushed: the batch is of no
+  // `typed`: the layout is "cells", and a misfit is refused or marked.
+  RowDecoder(const TableName& table, const std::vector<Column>& columns, bool typed,
+             Misfits misfits = Misfits::refuse);
+  // Throws Error(data) naming table and column of a misfit. The row is then half pushed: the batch is of no
   // use.
   void decode(sqlite3_stmt* statement, RowBatch& batch) const;
 
@@ -33,6 +34,7 @@ class RowDecoder {
   std::string table_;
   std::vector<Column> columns_;
   bool typed_;
+  Misfits misfits_;
 };
 
 // Binds a batch's rows to the parameters 1.. of a statement, column by column.

@@ -21,7 +21,7 @@ class TableStream final : public RowStream {
         activity_(session),
         table_(spec.table.name),
         columns_(spec.columns.size()),
-        decoder_(spec.table, spec.columns, typed),
+        decoder_(spec.table, spec.columns, typed, spec.misfits),
         statement_(session.prepare(sql, table_)) {
     walk.bind(statement_.get(), range);
   }

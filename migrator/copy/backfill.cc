@@ -58,7 +58,11 @@ Backfill::Backfill(const std::vector<TableRoute>& routes, CopyContext& context,
   }
 }
 
-Backfill::~Backfill() = default;
+// run() may have thrown with workers at their work: they end after the chunk in hand, and are joined.
+Backfill::~Backfill() {
+  const std::lock_guard lock(mutex_);
+  over_ = true;
+}
 
 BackfillProgress Backfill::run() {
   start_ = std::chrono::steady_clock::now();

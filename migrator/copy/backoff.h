@@ -21,6 +21,8 @@ class Backoff {
   // Whether this error is worth another try; if so, waits first. False when the error is of a kind that
   // another try cannot help, when the tries are used up, or when a stop was requested.
   bool again(const Error& error);
+  // For the next thing to be tried.
+  void reset() { used_ = 0; }
   int used() const { return used_; }
 
  private:

@@ -30,16 +30,8 @@ void ChunkCopier::run(const std::function<bool()>& leave) {
     }
   }
   const TableCopy::Form& form = table_.form(*sessions_.reader, *sessions_.writer);
-  while (true) {
-    open_writer();
-    std::unique_ptr<Colocation> colocation;
-    if (context_.colocate && table_.route.same_types) {
-      colocation = sessions_.writer->colocate(*sessions_.reader);
-    }
-    if (!colocation) break;
-    table_.set_way(colocation->description());
-    if (run_colocated(leave, std::move(colocation))) return;
-  }
+  if (context_.colocate && table_.route.same_types && run_colocated(leave)) return;
+  if (!sessions_.reader) sessions_.reader = open_source(context_.endpoints, context_.interrupt);
   run_pipelined(leave, form);
 }
 
@@ -211,78 +203,108 @@ void ChunkCopier::claim_alone(ChunkReader& reader) {
   }
 }
 
-bool ChunkCopier::run_colocated(const std::function<bool()>& leave,
-                                std::unique_ptr<Colocation> colocation) {
-  Source& source = *sessions_.reader;
-  Session& session = sessions_.writer.session();
-  const double bytes_per_row =
-      table_.route.source.rows_estimate == 0
-          ? 0
-          : static_cast<double>(table_.route.source.bytes_estimate) /
-                static_cast<double>(table_.route.source.rows_estimate);
-  std::optional<Chunk> chunk;
-  const auto take_next = [&]() -> std::optional<Chunk> {
-    if (leave()) return std::nullopt;
-    return table_.next_chunk(source, context_);
-  };
+bool ChunkCopier::run_colocated(const std::function<bool()>& leave) {
+  Backoff backoff(context_.retry, context_.interrupt);
+  std::unique_ptr<Colocation> colocation;
   while (true) {
-    if (!chunk) {
-      const std::optional<Chunk> cut = take_next();
-      if (!cut) return true;
+    std::optional<Chunk> chunk;
+    try {
+      open_writer();
+      if (!sessions_.reader) sessions_.reader = open_source(context_.endpoints, context_.interrupt);
+      if (!colocation) colocation = sessions_.writer->colocate(*sessions_.reader);
+      if (!colocation) return false;
+      table_.set_way(colocation->description());
+      chunk = take_colocated(leave);
+    } catch (const Error& error) {
+      end_colocation(colocation, error);
+      if (!backoff.again(error)) throw;
+      table_.retries.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
+    if (!chunk) return true;
+    backoff.reset();
+    while (chunk) {
+      context_.pacer.between_chunks();
+      chunk = copy_colocated(colocation, *chunk, leave);
+    }
+  }
+}
+
+// In this order: it detaches only outside of a transaction, and only from a session that is there. Which of the
+// two sessions was lost an error does not say; opening one anew costs little.
+void ChunkCopier::end_colocation(std::unique_ptr<Colocation>& colocation, const Error& error) {
+  if (sessions_.writer) sessions_.writer.session().rollback();
+  colocation.reset();
+  if (error.scope() != ErrorScope::session) return;
+  sessions_.writer.close();
+  sessions_.reader.close();
+}
+
+// The next chunk that is not on the target yet, claimed in a transaction of its own.
+std::optional<Chunk> ChunkCopier::take_colocated(const std::function<bool()>& leave) {
+  while (true) {
+    const std::optional<Chunk> cut = leave() ? std::nullopt : table_.next_chunk(*sessions_.reader, context_);
+    if (!cut) return std::nullopt;
+    Session& session = sessions_.writer.session();
+    try {
       session.begin();
       const Claimed claimed = claim({*cut}).front();
       session.commit();
       lap();
-      if (claimed.claim.done) {
-        done(claimed.chunk, {claimed.claim.rows, 0, {}});
-        continue;
-      }
-      chunk = claimed.chunk;
-    }
-    context_.pacer.between_chunks();
-    const std::optional<Chunk> following = take_next();
-    std::vector<Claimed> claimed;
-    std::optional<Error> failure;
-    ChunkDone result;
-    try {
-      session.begin();
-      context_.fence.lock(session, *chunk, chunk->epoch);
-      stop_point("chunk_locked");
-      const LoadCount count =
-          colocation->copy(table_.route.read, table_.route.write, chunk->range,
-                          table_.expects_present ? LoadMode::merge : LoadMode::direct);
-      stop_point("chunk_loaded");
-      if (following) claimed = claim({*following});
-      result.rows = count.inserted + count.present;
-      result.bytes = static_cast<std::uint64_t>(bytes_per_row * static_cast<double>(result.rows));
-      context_.fence.complete(session, *chunk, chunk->epoch, result.rows);
-      session.commit();
-      stop_point("chunk_committed");
-      table_.expects_present = count.present > 0;
-    } catch (const Error& error) {
-      session.rollback();
-      failure = error;
-    }
-    if (failure) {
-      // Recovery goes over the usual road, and may have to replace the session: so the co-location ends here,
-      // and a new one begins with the chunk that had been cut already.
-      colocation.reset();
-      if (failure->scope() == ErrorScope::session) sessions_.writer.close();
-      recover(*chunk, *failure);
-      if (following) table_.chunker.give_back(*following);
-      return false;
-    }
-    context_.pacer.admit(result.rows, result.bytes);
-    done(*chunk, result);
-    chunk.reset();
-    for (const Claimed& one : claimed) {
-      if (one.claim.done) {
-        done(one.chunk, {one.claim.rows, 0, {}});
-      } else {
-        chunk = one.chunk;
-      }
+      if (!claimed.claim.done) return cut;
+      done(*cut, {claimed.claim.rows, 0, {}});
+    } catch (...) {
+      table_.chunker.give_back(*cut);
+      throw;
     }
   }
+}
+
+// Copies a claimed chunk, and claims the one after it in the same transaction, which is returned. After a
+// failure the chunk is recovered over the usual road, which may replace the session: so the co-location ends.
+std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& colocation,
+                                                 const Chunk& chunk,
+                                                 const std::function<bool()>& leave) {
+  std::optional<Chunk> cut;
+  ChunkDone result;
+  std::vector<Claimed> claimed;
+  try {
+    if (!leave()) cut = table_.next_chunk(*sessions_.reader, context_);
+    Session& session = sessions_.writer.session();
+    session.begin();
+    context_.fence.lock(session, chunk, chunk.epoch);
+    stop_point("chunk_locked");
+    const LoadCount count =
+        colocation->copy(table_.route.read, table_.route.write, chunk.range,
+                        table_.expects_present ? LoadMode::merge : LoadMode::direct);
+    stop_point("chunk_loaded");
+    // An attempt that died before its commit may have left rejects that are none.
+    if (chunk.attempts > 0) context_.store.clear_rejects(table_.route.name, chunk.number);
+    if (cut) claimed = claim({*cut});
+    result.rows = count.inserted + count.present;
+    result.bytes = static_cast<std::uint64_t>(estimated_row_bytes() * static_cast<double>(result.rows));
+    context_.fence.complete(session, chunk, chunk.epoch, result.rows);
+    session.commit();
+    stop_point("chunk_committed");
+    table_.expects_present = count.present > 0;
+  } catch (const Error& error) {
+    end_colocation(colocation, error);
+    if (cut) table_.chunker.give_back(*cut);
+    recover(chunk, error);
+    return std::nullopt;
+  }
+  context_.pacer.admit(result.rows, result.bytes);
+  done(chunk, result);
+  if (claimed.empty()) return std::nullopt;
+  if (!claimed.front().claim.done) return cut;
+  done(*cut, {claimed.front().claim.rows, 0, {}});
+  return std::nullopt;
+}
+
+double ChunkCopier::estimated_row_bytes() const {
+  const TableSchema& source = table_.route.source;
+  if (source.rows_estimate == 0) return 0;
+  return static_cast<double>(source.bytes_estimate) / static_cast<double>(source.rows_estimate);
 }
 
 }  // namespace migrator

@@ -30,8 +30,13 @@ class ChunkCopier {
 
   void open_writer();
   void run_pipelined(const std::function<bool()>& leave, const TableCopy::Form& form);
-  // False when a chunk had to be recovered: to be called again, with a new co-location.
-  bool run_colocated(const std::function<bool()>& leave, std::unique_ptr<Colocation> colocation);
+  // False where no session reaches both sides.
+  bool run_colocated(const std::function<bool()>& leave);
+  std::optional<Chunk> take_colocated(const std::function<bool()>& leave);
+  std::optional<Chunk> copy_colocated(std::unique_ptr<Colocation>& colocation, const Chunk& chunk,
+                                      const std::function<bool()>& leave);
+  void end_colocation(std::unique_ptr<Colocation>& colocation, const Error& error);
+  double estimated_row_bytes() const;
   void write(ChunkReader& reader, ChunkReader::Message message, const TableCopy::Form& form);
   void finish(ChunkReader& reader, const Chunk& chunk);
   void claim_alone(ChunkReader& reader);

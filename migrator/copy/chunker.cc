@@ -6,9 +6,13 @@
 namespace migrator {
 namespace {
 
-// The first chunk is small, so that a wrong guess about the rows costs little; each next one may be four times
+// The first chunk is small, so that a wrong guess about the rows costs little: some tenth of a second's worth
+// between two busy servers, some seconds' over a slow line. What one says of its size is known only when the
+// three after it are cut already, so small ones cost more than their number. Each next one may be eight times
 // as large, and half as large.
-constexpr std::uint64_t kFirstRows = 2000;
+constexpr double kFirstBytes = 8 << 20;
+constexpr std::uint64_t kFirstRowsLeast = 2000, kFirstRowsMost = 20'000;
+constexpr double kGrowthMost = 8;
 // Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its width.
 constexpr double kDense = 0.5;
 
@@ -32,7 +36,14 @@ Chunker::Chunker(CheckpointStore& store, std::string table, ReadSpec spec, const
   const TableProgress progress = store.table(table_);
   frontier_ = progress.frontier;
   cut_to_end_ = progress.cut_to_end;
-  rows_ = std::min(kFirstRows, limits_.rows_max);
+  rows_ = kFirstRowsLeast;
+  if (progress.rows_estimate > 0 && progress.bytes_estimate > 0) {
+    const double rows = kFirstBytes * static_cast<double>(progress.rows_estimate) /
+                        static_cast<double>(progress.bytes_estimate);
+    rows_ = static_cast<std::uint64_t>(
+        std::clamp<double>(rows, kFirstRowsLeast, kFirstRowsMost));
+  }
+  rows_ = std::min(rows_, limits_.rows_max);
 }
 
 bool Chunker::walks_integers() const {
@@ -111,7 +122,7 @@ void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
   const double wanted =
       static_cast<double>(std::chrono::microseconds(limits_.target).count()) / per_row;
   const double now = static_cast<double>(rows_);
-  rows_ = clamp(static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * 4))));
+  rows_ = clamp(static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * kGrowthMost))));
 }
 
 bool Chunker::exhausted() const {

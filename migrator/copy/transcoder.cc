@@ -383,13 +383,36 @@ Transcoder::Transcoder(const std::vector<Column>& from, const std::vector<Column
   }
 }
 
-void Transcoder::apply(RowBatch& batch) const {
+// The cell as it was before the step that failed, as text.
+void Transcoder::mark(RowBatch& batch, Cell& cell, const Cell& before, const Type& from) {
+  cell = before;
+  const Family kind = family(from.kind);
+  const bool temporal =
+      kind == Family::date || kind == Family::time || kind == Family::timestamp;
+  switch (cell.tag) {
+    case Tag::integer:
+      temporal ? temporal_to_text(batch, cell, from, from) : integer_to_text(batch, cell, from, from);
+      break;
+    case Tag::unsigned_integer: unsigned_to_text(batch, cell, from, from); break;
+    case Tag::real: real_to_text(batch, cell, from, from); break;
+    default: break;
+  }
+  cell.tag = Tag::misfit;
+}
+
+void Transcoder::apply(RowBatch& batch, Misfits misfits) const {
   if (steps_.empty()) return;
   for (std::size_t row = 0; row < batch.rows(); ++row) {
     Cell* cells = batch.mutable_row(row);
     for (const Step& step : steps_) {
       Cell& cell = cells[step.column];
-      if (cell.tag == Tag::null || step.convert(batch, cell, step.from, step.to)) continue;
+      if (cell.tag == Tag::null || cell.tag == Tag::misfit) continue;
+      const Cell before = cell;
+      if (step.convert(batch, cell, step.from, step.to)) continue;
+      if (misfits == Misfits::mark) {
+        mark(batch, cell, before, step.from);
+        continue;
+      }
       throw Error(ErrorKind::data,
                   fmt::format("{}: a value of column `{}` ({}) does not fit the target's {}", table_,
                               names_[step.column], describe(step.from), describe(step.to)))

@@ -23,8 +23,9 @@ class Transcoder {
   static std::string refusal(const Column& from, const Column& to);
 
   bool identity() const { return steps_.empty(); }
-  // Throws Error(data) naming table and column for a value that the target's type cannot hold.
-  void apply(RowBatch& batch) const;
+  // For a value that the target's type cannot hold: throws Error(data) naming table and column, or marks it.
+  // What the source has marked stays marked.
+  void apply(RowBatch& batch, Misfits misfits = Misfits::refuse) const;
 
  private:
   // Converts one cell that is not NULL; false if the value does not fit.
@@ -34,6 +35,7 @@ class Transcoder {
     Convert convert;
     Type from, to;
   };
+  static void mark(RowBatch& batch, Cell& cell, const Cell& before, const Type& from);
   static std::vector<Convert> plan(const Column& from, const Column& to, std::string& why_not);
 
   std::vector<Step> steps_;

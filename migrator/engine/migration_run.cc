@@ -114,14 +114,26 @@ MigrationRun::Sides& MigrationRun::sides() {
   return *sides_;
 }
 
-void MigrationRun::reopen_sides() {
+void MigrationRun::renew_sides() {
+  const auto alive = [](Session& session) {
+    try {
+      session.query("SELECT 1");
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
   Backoff backoff({}, interrupt_);
   while (true) {
     try {
-      sides_->source.close();
-      sides_->target.close();
-      sides_->source = open_source(endpoints_, interrupt_);
-      sides_->target = open_target(endpoints_, interrupt_);
+      if (!sides_->source || !alive(sides_->source.session())) {
+        sides_->source.close();
+        sides_->source = open_source(endpoints_, interrupt_);
+      }
+      if (!sides_->target || !alive(sides_->target.session())) {
+        sides_->target.close();
+        sides_->target = open_target(endpoints_, interrupt_);
+      }
       return;
     } catch (const Error& error) {
       if (!backoff.again(error)) throw;
@@ -313,7 +325,7 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   const bool all_in = std::all_of(result.tables.begin(), result.tables.end(),
                                   [](const TableReport& table) { return table.error.empty(); });
   // The sessions of before the copy may have been cut in the meantime: by a restart, or for idleness.
-  reopen_sides();
+  renew_sides();
   refuse_lost_rows();
   if (all_in) {
     const auto before = std::chrono::steady_clock::now();

@@ -85,7 +85,7 @@ class MigrationRun {
   void adopt_target(const StartOptions& options, StartReport& report);
   // Refuses to go on where the target has lost what its fences say is done.
   void refuse_lost_rows();
-  void reopen_sides();
+  void renew_sides();
   void finish_tables();
 
   const Plan plan_;

@@ -59,11 +59,27 @@ const TableSchema* TargetSchema::find(const Catalog& catalog, const TableRoute& 
   return nullptr;
 }
 
+// The table, and the unique index that the copy's key rests on where that is not the primary key: without it
+// "absent by that key" could not be told. All other indexes come after the rows.
+std::vector<std::string> TargetSchema::table_statements(const TableRoute& route) const {
+  std::vector<std::string> statements = target_.dialect().create_table(route.wanted);
+  std::vector<std::string> key;
+  for (const Column& column : route.write.key) key.push_back(column.name);
+  if (key == route.wanted.primary_key) return statements;
+  const auto index = std::find_if(
+      route.wanted.indexes.begin(), route.wanted.indexes.end(),
+      [&](const Index& one) { return one.unique && one.plain && one.columns == key; });
+  if (index != route.wanted.indexes.end()) {
+    statements.push_back(target_.dialect().create_index(route.wanted, *index));
+  }
+  return statements;
+}
+
 std::vector<std::string> TargetSchema::missing_tables(const std::vector<TableRoute>& routes) const {
   std::vector<std::string> statements;
   for (const TableRoute& route : routes) {
     if (route.target_exists) continue;
-    for (std::string& sql : target_.dialect().create_table(route.wanted)) {
+    for (std::string& sql : table_statements(route)) {
       statements.push_back(std::move(sql));
     }
   }
@@ -75,7 +91,7 @@ std::vector<std::string> TargetSchema::create_tables(const std::vector<TableRout
   for (const TableRoute& route : routes) {
     if (find(target_.catalog(route.write.table.schema), route)) continue;
     try {
-      for (const std::string& sql : target_.dialect().create_table(route.wanted)) {
+      for (const std::string& sql : table_statements(route)) {
         target_.execute(sql);
       }
     } catch (const Error& error) {

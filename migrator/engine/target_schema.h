@@ -33,6 +33,7 @@ class TargetSchema {
   void after_load(const TableRoute& route);
 
  private:
+  std::vector<std::string> table_statements(const TableRoute& route) const;
   const TableSchema* find(const Catalog& catalog, const TableRoute& route) const;
 
   Session& target_;

@@ -76,7 +76,7 @@ class RowReader {
       while (!stop.stop_requested()) {
         RowBatch batch;
         if (!stream->next(batch)) break;
-        if (transcoder) transcoder->apply(batch);
+        if (transcoder) transcoder->apply(batch, Misfits::mark);
         std::unique_lock lock(mutex_);
         changed_.wait(lock, stop, [this] { return queue_.size() < kBatchesAhead; });
         queue_.push_back(std::move(batch));
@@ -168,6 +168,8 @@ int compare_cells(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batc
 
 bool same_value(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batch, const Cell& b,
                 const Type& type) {
+  // What has no form on the other side is equal to nothing there.
+  if (a.tag == Tag::misfit || b.tag == Tag::misfit) return false;
   if (a.tag == Tag::real && b.tag == Tag::real) {
     // 0.0 and -0.0 are equal to SQL and different as values: they have to arrive as they were.
     return (std::isnan(a.real) && std::isnan(b.real)) ||
@@ -185,7 +187,8 @@ Value value_of(const RowBatch& batch, const Cell& cell, const Type& type) {
     case Tag::null: return {};
     case Tag::unsigned_integer: return cell.unsigned_integer;
     case Tag::real: return cell.real;
-    case Tag::text: return std::string(batch.bytes_of(cell));
+    case Tag::text:
+    case Tag::misfit: return std::string(batch.bytes_of(cell));
     case Tag::bytes:
       if (type.kind != TypeKind::uuid) return Bytes{std::string(batch.bytes_of(cell))};
       print_uuid(text, batch.bytes_of(cell).data());
@@ -216,22 +219,20 @@ class Merge {
   }
 
   void run(const std::function<void(const TableComparison&)>& tick) {
-    const Cell* a = advance(source_, last_a_, out.rows_source);
-    const Cell* b = advance(target_, last_b_, out.rows_target);
+    const Cell* a = next_source();
+    const Cell* b = next_target();
     auto ticked = std::chrono::steady_clock::now();
     while (a || b) {
       const int order = !a ? 1 : !b ? -1 : compare_keys(source_.batch(), a, target_.batch(), b);
       if (order < 0) {
-        ++out.missing;
-        note(DifferenceKind::missing, source_.batch(), a, {});
+        missing(a);
       } else if (order > 0) {
-        ++out.extra;
-        note(DifferenceKind::extra, target_.batch(), b, {});
+        extra(b);
       } else {
         compare_rows(a, b);
       }
-      if (order <= 0) a = advance(source_, last_a_, out.rows_source);
-      if (order >= 0) b = advance(target_, last_b_, out.rows_target);
+      if (order <= 0) a = next_source();
+      if (order >= 0) b = next_target();
       if (((out.rows_source + out.rows_target) & 0xfff) != 0 || !tick) continue;
       const auto now = std::chrono::steady_clock::now();
       if (now - ticked < std::chrono::milliseconds(100)) continue;
@@ -244,6 +245,30 @@ class Merge {
   TableComparison out;
 
  private:
+  // A row whose key has no form on the other side cannot have its like there.
+  const Cell* next_source() {
+    const Cell* row = advance(source_, last_a_, out.rows_source);
+    while (row && has_misfit_key(row)) missing(row), row = advance(source_, last_a_, out.rows_source);
+    return row;
+  }
+  const Cell* next_target() {
+    const Cell* row = advance(target_, last_b_, out.rows_target);
+    while (row && has_misfit_key(row)) extra(row), row = advance(target_, last_b_, out.rows_target);
+    return row;
+  }
+  bool has_misfit_key(const Cell* row) const {
+    return std::any_of(key_.begin(), key_.end(),
+                       [&](std::size_t at) { return row[at].tag == Tag::misfit; });
+  }
+  void missing(const Cell* row) {
+    ++out.missing;
+    note(DifferenceKind::missing, source_.batch(), row, {});
+  }
+  void extra(const Cell* row) {
+    ++out.extra;
+    note(DifferenceKind::extra, target_.batch(), row, {});
+  }
+
   int compare_keys(const RowBatch& x, const Cell* a, const RowBatch& y, const Cell* b) const {
     for (const std::size_t at : key_) {
       if (const int order = compare_cells(x, a[at], y, b[at], types_[at].type)) return order;
@@ -279,7 +304,11 @@ class Merge {
   const Cell* advance(RowReader& side, RowBatch& last, std::uint64_t& rows) {
     const Cell* row = side.next();
     if (!row) return nullptr;
-    if (rows > 0 && compare_keys(last, last.row(0), side.batch(), row) >= 0) {
+    if (has_misfit_key(row)) {
+      ++rows;
+      return row;
+    }
+    if (last.rows() > 0 && compare_keys(last, last.row(0), side.batch(), row) >= 0) {
       throw Error(ErrorKind::permanent,
                   fmt::format("{}: the {} does not give its rows in the order of their keys", out.table,
                               &side == &source_ ? "source" : "target"))
@@ -305,6 +334,7 @@ class Merge {
       case Tag::real: to.push_real(cell.real); break;
       case Tag::text: to.push_text(from.bytes_of(cell)); break;
       case Tag::bytes: to.push_bytes(from.bytes_of(cell)); break;
+      case Tag::misfit: to.push_misfit(from.bytes_of(cell)); break;
     }
   }
 
@@ -331,7 +361,8 @@ TableComparison Comparer::compare(const TableRoute& route,
                                   const std::function<void(const TableComparison&)>& tick) {
   const auto start = std::chrono::steady_clock::now();
   ReadSpec source = route.read;
-  ReadSpec target{route.write.table, route.write.columns, route.write.key, ""};
+  source.misfits = Misfits::mark;
+  ReadSpec target{route.write.table, route.write.columns, route.write.key, "", Misfits::mark};
   for (const auto& [from, to] : route.computed) {
     source.columns.push_back(from);
     target.columns.push_back(to);

@@ -28,6 +28,8 @@ Value value_of(const RowBatch& batch, const Cell& cell) {
       return std::string(batch.bytes_of(cell));
     case Cell::Tag::bytes:
       return Bytes{std::string(batch.bytes_of(cell))};
+    case Cell::Tag::misfit:
+      return "misfit: " + std::string(batch.bytes_of(cell));
   }
   return std::monostate{};
 }

@@ -64,21 +64,23 @@ TEST_P(Cut, AtRandomMomentsHealsOrResumes) {
   TcpProxy proxy(url);
   url = proxy.url();
 
-  // Whole runs send some 10 KiB (co-located) to 2 MiB; a cut comes after so many bytes more.
+  // Whole runs send some 10 KiB (co-located) to 2 MiB; a cut comes after so many bytes more. The first two
+  // come early in any of them.
   int runs = 0, cuts = 0;
+  const auto bytes_to_next = [&] {
+    return std::uniform_int_distribution<std::uint64_t>(500, cuts < 2 ? 4000 : 300'000)(random);
+  };
   bool done = false;
   while (!done) {
     ASSERT_LT(++runs, 12);
     Child child = trial.start({"backfill", "plan.yaml", "--rows-per-second", "12000"});
-    std::uint64_t next =
-        proxy.bytes() + std::uniform_int_distribution<std::uint64_t>(500, 100'000)(random);
+    std::uint64_t next = proxy.bytes() + bytes_to_next();
     ASSERT_TRUE(eventually(
         [&] {
           if (cuts < 4 && proxy.bytes() >= next) {
             proxy.cut();
             ++cuts;
-            next =
-                proxy.bytes() + std::uniform_int_distribution<std::uint64_t>(500, 300'000)(random);
+            next = proxy.bytes() + bytes_to_next();
           }
           return !child.running();
         },
@@ -95,10 +97,10 @@ TEST_P(Cut, AtRandomMomentsHealsOrResumes) {
   trial.expect_finished();
 }
 
-// Where the rows travel through the process, the run itself goes on.
-class CutStream : public Cut {};
+// Amid the rows the run itself goes on.
+class CutOnce : public Cut {};
 
-TEST_P(CutStream, OnceAmidTheRowsIsHealedWithinTheRun) {
+TEST_P(CutOnce, IsHealedWithinTheRun) {
   Trial trial(GetParam().from, GetParam().to);
   trial.prepare({.entries = 8000, .marks = 4000});
   std::string& url = GetParam().at_source ? trial.source_url : trial.target_url;
@@ -149,7 +151,8 @@ std::string route_name(const testing::TestParamInfo<Route>& tested) {
 }
 INSTANTIATE_TEST_SUITE_P(Streams, Cut, testing::ValuesIn(kStreams), route_name);
 INSTANTIATE_TEST_SUITE_P(WithinTheServer, Cut, testing::ValuesIn(kWithinTheServer), route_name);
-INSTANTIATE_TEST_SUITE_P(Streams, CutStream, testing::ValuesIn(kStreams), route_name);
+INSTANTIATE_TEST_SUITE_P(Streams, CutOnce, testing::ValuesIn(kStreams), route_name);
+INSTANTIATE_TEST_SUITE_P(WithinTheServer, CutOnce, testing::ValuesIn(kWithinTheServer), route_name);
 
 // A session that is lost while a chunk is copied again, in a copy within one server: the worker
 // goes on with a new session, and with nothing of the old one.
@@ -173,8 +176,7 @@ TEST(Recovery, SessionLostInItIsReplacedForTheChunksAfterIt) {
   // Its statement that waits: the one of the merge, which comes after the direct one has met row 5.
   const std::string waiting =
       "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE db = DATABASE() AND "
-      "info LIKE "
-      "'INSERT INTO%NOT EXISTS%' AND time_ms > 300";
+      "info LIKE 'INSERT INTO%' AND time_ms > 300";
   const auto retried = [&] { return trial.chunks_retried() > 0; };
   ASSERT_TRUE(eventually([&] {
     return std::filesystem::exists(trial.path("state.db")) && retried();

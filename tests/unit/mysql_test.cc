@@ -428,7 +428,7 @@ TEST(MysqlDialectTest, TablesAreWrittenOut) {
             ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
   EXPECT_EQ(
       common_dialect().create_index(
-          t, {.name = "i", .columns = {"name", "id"}, .unique = true, .descending = {false, true}}),
+          t, {.name = "i", .columns = {"name", "id"}, .unique = true, .descending = {false, true}, .method = "", .definition = ""}),
       "CREATE UNIQUE INDEX `i` ON `t` (`name`, `id` DESC)");
   EXPECT_EQ(
       common_dialect().create_index(t, {.name = "p",
@@ -566,9 +566,9 @@ TEST(MysqlDecoder, WhatOnlyMysqlKnowsIsADataErrorThatNamesTheColumn) {
   }
 }
 
-class Encoding {
+class EncodedCell {
  public:
-  explicit Encoding(const Column& c, const RowLayout& layout = cells_layout())
+  explicit EncodedCell(const Column& c, const RowLayout& layout = cells_layout())
       : encoder_({{"", "t"}, {c}, {}}, layout) {
     batch_.set_columns(1);
   }
@@ -590,7 +590,7 @@ class Encoding {
 
 TEST(MysqlEncoder, CellsBecomeWhatTheColumnTakes) {
   const auto temporal = [](const char* native, std::int64_t value) {
-    Encoding e(column("c", native));
+    EncodedCell e(column("c", native));
     e.batch().push_integer(value);
     return e.text();
   };
@@ -600,17 +600,79 @@ TEST(MysqlEncoder, CellsBecomeWhatTheColumnTakes) {
   EXPECT_EQ(temporal("time(3)", 86'400'000'000), "24:00:00.000");
   Column uuid = column("c", "char(36)");
   uuid.type = {.kind = TypeKind::uuid};
-  Encoding e(uuid);
+  EncodedCell e(uuid);
   e.batch().push_bytes("0123456789abcdef");
   EXPECT_EQ(e.text(), "30313233-3435-3637-3839-616263646566");
-  Encoding number(column("c", "decimal(20,0)"));
+  EncodedCell number(column("c", "decimal(20,0)"));
   number.batch().push_unsigned(18446744073709551615u);
   EXPECT_EQ(number.text(), "18446744073709551615");
 }
 
+// Wire values are what the server has printed for a column of the same type.
+TEST(MysqlEncoder, WireIntegersAndDatetimesAreBoundInBinary) {
+  const std::vector<Column> columns = {column("i", "tinyint(4)"), column("u", "bigint(20) unsigned"),
+                                       column("z", "int(10) unsigned zerofill"),
+                                       column("b", "tinyint(1)"), column("t", "datetime(3)"),
+                                       column("s", "varchar(9)")};
+  const WriteSpec spec{{"", "t"}, columns, {}};
+  const ValueEncoder encoder(spec, wire_layout(columns), {.encoding = Encoding::binary});
+  RowBatch batch;
+  batch.set_columns(columns.size());
+  for (const char* text : {"-128", "18446744073709551615", "0000000042", "77", "0000-00-00 00:00:00.120", "x"})
+    batch.push_text(text);
+  batch.end_cell_row();
+  alignas(MYSQL_TIME) char scratch[kScratchBytes];
+  const auto encoded = [&](std::size_t i) { return encoder.encode(i, batch, batch.row(0)[i], scratch); };
+  EXPECT_EQ(encoder.form(0), Form::integer);
+  EXPECT_EQ(encoded(0).integer, -128);
+  EXPECT_EQ(encoder.form(1), Form::unsigned_integer);
+  EXPECT_EQ(static_cast<std::uint64_t>(encoded(1).integer), 18446744073709551615u);
+  EXPECT_EQ(encoded(2).integer, 42);
+  EXPECT_EQ(encoded(3).integer, 77) << "a tinyint(1) of MySQL is no boolean to MySQL";
+  ASSERT_EQ(encoder.form(4), Form::datetime);
+  MYSQL_TIME time;
+  std::memcpy(&time, encoded(4).bytes.data(), sizeof time);
+  EXPECT_EQ(time.month, 0u);
+  EXPECT_EQ(time.second_part, 120'000u);
+  EXPECT_EQ(encoder.form(5), Form::text);
+  EXPECT_EQ(encoded(5).bytes, "x");
+
+  batch.clear();
+  batch.set_columns(columns.size());
+  for (const char* text : {"1e3", "-1", "x", "", "2024-02-29T13:05:09", "x"}) batch.push_text(text);
+  batch.end_cell_row();
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(error_of([&] { encoded(i); }).kind(), ErrorKind::data) << i;
+  }
+}
+
+TEST(MysqlEncoder, NegativeZeroIsRefusedWhereMariadbWouldStoreAnother) {
+  const WriteSpec spec{{"", "t"}, {column("d", "double")}, {}};
+  const auto outcome = [&](const RowLayout& layout, bool has_it, auto push) {
+    const ValueEncoder encoder(spec, layout, {.negative_zero = has_it});
+    RowBatch batch;
+    batch.set_columns(1);
+    push(batch);
+    batch.end_cell_row();
+    try {
+      encoder.encode(0, batch, batch.row(0)[0], nullptr);
+      return true;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::data);
+      return false;
+    }
+  };
+  const auto real = [](RowBatch& batch) { batch.push_real(-0.0); };
+  const auto wire = [](RowBatch& batch) { batch.push_text("-0"); };
+  EXPECT_TRUE(outcome(cells_layout(), true, real));
+  EXPECT_FALSE(outcome(cells_layout(), false, real));
+  EXPECT_TRUE(outcome(wire_layout(spec.columns), true, wire));
+  EXPECT_FALSE(outcome(wire_layout(spec.columns), false, wire));
+}
+
 TEST(MysqlEncoder, WhatTheServerWouldAlterSilentlyIsRefused) {
   const auto refused = [](const char* native, auto push, bool nullable = true) {
-    Encoding e(column("c", native, nullable));
+    EncodedCell e(column("c", native, nullable));
     push(e.batch());
     return error_of([&] { e.text(); }).kind() == ErrorKind::data;
   };
