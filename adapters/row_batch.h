@@ -21,7 +21,8 @@ namespace migrator {
 
 struct Cell {
   // misfit: a value that its column's type cannot hold, handed over only where a read asks for it
-  // (Misfits::mark in adapter.h); its bytes are the value as text, for people.
+  // (Misfits::mark in adapter.h); its bytes are the value as its engine has it, as text:
+  // equal for two values of one column type if and only if the values are.
   enum class Tag : std::uint8_t { null, integer, unsigned_integer, real, text, bytes, misfit };
 
   union {

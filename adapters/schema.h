@@ -105,6 +105,9 @@ struct TableSchema {
   std::vector<Column> columns;
   std::vector<std::string> primary_key;  // column names in key order; empty: none
   std::vector<Index> indexes;            // without the one of the primary key
+  // A unique index that create_table has to make in the same statement: rows are told apart by it from the
+  // first one on. Empty in what a catalog says.
+  std::optional<Index> unique_from_start;
   std::vector<ForeignKey> foreign_keys;
   std::vector<Check> checks;
   std::vector<Trigger> triggers;

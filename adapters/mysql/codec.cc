@@ -76,8 +76,8 @@ void RowDecoder::append(RowBatch& batch, MYSQL_ROW row, const unsigned long* len
     }
     try {
       append_value(batch, fields_[i], {row[i], lengths[i]});
-    } catch (const Error&) {  // nothing was pushed yet
-      if (misfits_ == Misfits::refuse) throw;
+    } catch (const Error& error) {  // nothing was pushed yet
+      if (misfits_ == Misfits::refuse || error.kind() != ErrorKind::data) throw;
       batch.push_misfit({row[i], lengths[i]});
     }
   }

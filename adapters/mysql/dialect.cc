@@ -399,6 +399,9 @@ std::vector<std::string> MysqlDialect::create_table(const TableSchema& table) co
       sql += std::string(separator) + "KEY (" + quote_name(column.name) + ")";
   }
   if (!table.primary_key.empty()) sql += ",\n  PRIMARY KEY (" + list(table.primary_key) + ")";
+  if (const auto& key = table.unique_from_start) {
+    sql += ",\n  UNIQUE KEY " + quote_name(key->name) + " (" + list(key->columns, key->descending) + ")";
+  }
   for (const Check& check : table.checks) {
     const std::string name = check.name.empty() ? "" : "CONSTRAINT " + quote_name(check.name) + " ";
     sql += ",\n  " + name + "CHECK (" + check.sql + ")";

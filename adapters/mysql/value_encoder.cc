@@ -59,6 +59,11 @@ bool read_datetime(std::string_view text, MYSQL_TIME& time) {
   return true;
 }
 
+// "-0", and "-0.00" of a double(10,2).
+bool is_negative_zero(std::string_view text) {
+  return text.starts_with('-') && text.find_first_not_of("0.", 1) == std::string_view::npos;
+}
+
 std::string_view keep(const std::string& text, char* scratch) {
   std::memcpy(scratch, text.data(), text.size());
   return {scratch, text.size()};
@@ -179,7 +184,7 @@ Encoded ValueEncoder::encode(std::size_t column, const RowBatch& batch, const Ce
     case Way::wire:
     case Way::either:
       if (!has_bytes) refuse(field, "a number where its own text form is expected");
-      if (!field.negative_zero && bytes == "-0") refuse_negative_zero(field);
+      if (!field.negative_zero && is_negative_zero(bytes)) refuse_negative_zero(field);
       out.bytes = bytes;
       break;
     case Way::wire_datetime:

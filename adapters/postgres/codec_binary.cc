@@ -237,7 +237,9 @@ void BinaryDecoder::decode(string_view tuple, RowBatch& batch) const {
       column.decode({column, at, static_cast<std::size_t>(size)}, batch);
     } catch (const Error& error) {  // nothing was pushed yet
       if (misfits_ == Misfits::refuse || error.kind() != ErrorKind::data) throw;
-      batch.push_misfit({});
+      std::string hex;
+      print_hex(hex, {at, static_cast<std::size_t>(size)});
+      batch.push_misfit(hex);
     }
     at += size;
   }

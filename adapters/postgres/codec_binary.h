@@ -30,8 +30,8 @@ inline bool is_trailer(std::string_view message) {
 class BinaryDecoder {
  public:
   // Opaque columns are expected as text. With check_utf8 texts are checked, which is for servers
-  // whose encoding is SQL_ASCII and who do not. A misfit is Error(data), or marked; the bytes of a
-  // marked one are not kept.
+  // whose encoding is SQL_ASCII and who do not. A misfit is Error(data), or marked with its binary
+  // form in hex.
   BinaryDecoder(const std::vector<Column>& columns, bool check_utf8,
                 Misfits misfits = Misfits::refuse);
   // One tuple, without header, as one row of cells. REQUIRES: batch.columns() is that of the

@@ -192,6 +192,11 @@ std::vector<std::string> PgDialect::create_table(const TableSchema& table) const
     sql += separator + "PRIMARY KEY (" + quoted_list(*this, table.primary_key) + ")";
     separator = ",\n  ";
   }
+  if (const auto& key = table.unique_from_start) {
+    sql += separator + "CONSTRAINT " + quote(index_name(table, *key)) + " UNIQUE (" +
+           quoted_list(*this, key->columns) + ")";
+    separator = ",\n  ";
+  }
   for (const Check& check : table.checks) {
     sql += separator;
     if (!check.name.empty()) sql += "CONSTRAINT " + quote(fitted_name(check.name)) + " ";

@@ -62,6 +62,20 @@ std::string_view storage_name(int type) {
   }
 }
 
+// A value with its storage class, so that two texts are the same only if the values are.
+std::string exact_text(int storage, sqlite3_stmt* statement, int index) {
+  std::string text(storage_name(storage));
+  text += ' ';
+  if (storage == SQLITE_FLOAT) {
+    print_double(text, sqlite3_column_double(statement, index));
+  } else if (storage == SQLITE_BLOB) {
+    print_hex(text, column_bytes(statement, index));
+  } else {
+    text += column_text(statement, index);
+  }
+  return text;
+}
+
 // Digits below the declared precision would be rounded away by a stricter engine.
 bool has_finer_digits(std::int64_t micros, std::uint32_t digits) {
   std::int64_t unit = 1;
@@ -298,7 +312,7 @@ void RowDecoder::decode_typed(sqlite3_stmt* statement, int index, RowBatch& batc
   if (storage == SQLITE_NULL) return batch.push_null();
   const Column& column = columns_[static_cast<std::size_t>(index)];
   if (decode_checked(column.type, storage, statement, index, batch)) return;
-  if (misfits_ == Misfits::mark) return batch.push_misfit(column_text(statement, index));
+  if (misfits_ == Misfits::mark) return batch.push_misfit(exact_text(storage, statement, index));
   throw Error(ErrorKind::data,
               fmt::format("column \"{}\" of {} holds {} that is no {} as SQLite's {} means it",
                           column.name, table_, storage_name(storage), describe(column.type),

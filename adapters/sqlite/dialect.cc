@@ -235,6 +235,9 @@ std::vector<std::string> Dialect::create_table(const TableSchema& table) const {
   if (!table.primary_key.empty() && !key_is_made) {
     parts.push_back("PRIMARY KEY(" + quoted_list(table.primary_key) + ")");
   }
+  if (table.unique_from_start) {
+    parts.push_back("UNIQUE(" + quoted_list(table.unique_from_start->columns) + ")");
+  }
   for (const Check& check : table.checks) {
     const std::string name = check.name.empty() ? "" : "CONSTRAINT " + quote(check.name) + " ";
     parts.push_back(fmt::format("{}CHECK({}\n)", name, check.sql));

@@ -266,10 +266,15 @@ std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& co
                                                  const Chunk& chunk,
                                                  const std::function<bool()>& leave) {
   std::optional<Chunk> cut;
+  try {
+    if (!leave()) cut = table_.next_chunk(*sessions_.reader, context_);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    // No fault of the chunk in hand. take_colocated() meets the same error, and knows what to do with it.
+  }
   ChunkDone result;
   std::vector<Claimed> claimed;
   try {
-    if (!leave()) cut = table_.next_chunk(*sessions_.reader, context_);
     Session& session = sessions_.writer.session();
     session.begin();
     context_.fence.lock(session, chunk, chunk.epoch);

@@ -11,7 +11,7 @@ namespace {
 // three after it are cut already, so small ones cost more than their number. Each next one may be eight times
 // as large, and half as large.
 constexpr double kFirstBytes = 8 << 20;
-constexpr std::uint64_t kFirstRowsLeast = 2000, kFirstRowsMost = 20'000;
+constexpr std::uint64_t kFirstRowsUnknown = 2000, kFirstRowsMost = 20'000;
 constexpr double kGrowthMost = 8;
 // Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its width.
 constexpr double kDense = 0.5;
@@ -36,14 +36,14 @@ Chunker::Chunker(CheckpointStore& store, std::string table, ReadSpec spec, const
   const TableProgress progress = store.table(table_);
   frontier_ = progress.frontier;
   cut_to_end_ = progress.cut_to_end;
-  rows_ = kFirstRowsLeast;
+  rows_ = kFirstRowsUnknown;
   if (progress.rows_estimate > 0 && progress.bytes_estimate > 0) {
-    const double rows = kFirstBytes * static_cast<double>(progress.rows_estimate) /
-                        static_cast<double>(progress.bytes_estimate);
+    bytes_per_row_ = static_cast<double>(progress.bytes_estimate) /
+                     static_cast<double>(progress.rows_estimate);
     rows_ = static_cast<std::uint64_t>(
-        std::clamp<double>(rows, kFirstRowsLeast, kFirstRowsMost));
+        std::clamp<double>(kFirstBytes / bytes_per_row_, 1, kFirstRowsMost));
   }
-  rows_ = std::min(rows_, limits_.rows_max);
+  rows_ = clamp(rows_);
 }
 
 bool Chunker::walks_integers() const {

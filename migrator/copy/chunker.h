@@ -64,7 +64,7 @@ class Chunker {
   std::optional<Key> frontier_;
   bool cut_to_end_ = false;
   std::uint64_t rows_ = 0;           // aimed at
-  double bytes_per_row_ = 0;         // 0: not known yet
+  double bytes_per_row_ = 0;         // first the catalog's estimate; 0: not known
   bool dense_ = false;               // integer keys: few gaps, so a boundary needs no query
   std::optional<std::int64_t> last_;  // integer keys: the highest, when last asked
 };

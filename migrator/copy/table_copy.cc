@@ -15,7 +15,12 @@ std::optional<Chunk> TableCopy::next_chunk(Source& source, CopyContext& context)
   std::optional<Chunk> chunk = chunker.next(source);
   if (!chunk) return chunk;
   chunk->epoch = context.epoch;
-  context.store.claim_chunk(route.name, chunk->number, chunk->epoch, kLease);
+  try {
+    context.store.claim_chunk(route.name, chunk->number, chunk->epoch, kLease);
+  } catch (...) {
+    chunker.give_back(*chunk);
+    throw;
+  }
   return chunk;
 }
 

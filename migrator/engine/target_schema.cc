@@ -59,20 +59,20 @@ const TableSchema* TargetSchema::find(const Catalog& catalog, const TableRoute& 
   return nullptr;
 }
 
-// The table, and the unique index that the copy's key rests on where that is not the primary key: without it
-// "absent by that key" could not be told. All other indexes come after the rows.
+// The table, and in the same statement the unique index that the copy's key rests on where that is not the
+// primary key: without it "absent by that key" could not be told, and a crash between two statements would leave
+// a table that no run goes on with. All other indexes come after the rows.
 std::vector<std::string> TargetSchema::table_statements(const TableRoute& route) const {
-  std::vector<std::string> statements = target_.dialect().create_table(route.wanted);
+  TableSchema table = route.wanted;
   std::vector<std::string> key;
   for (const Column& column : route.write.key) key.push_back(column.name);
-  if (key == route.wanted.primary_key) return statements;
-  const auto index = std::find_if(
-      route.wanted.indexes.begin(), route.wanted.indexes.end(),
-      [&](const Index& one) { return one.unique && one.plain && one.columns == key; });
-  if (index != route.wanted.indexes.end()) {
-    statements.push_back(target_.dialect().create_index(route.wanted, *index));
+  if (key != table.primary_key) {
+    const auto index = std::find_if(
+        table.indexes.begin(), table.indexes.end(),
+        [&](const Index& one) { return one.unique && one.plain && one.columns == key; });
+    if (index != table.indexes.end()) table.unique_from_start = *index;
   }
-  return statements;
+  return target_.dialect().create_table(table);
 }
 
 std::vector<std::string> TargetSchema::missing_tables(const std::vector<TableRoute>& routes) const {

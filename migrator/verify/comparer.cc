@@ -166,10 +166,15 @@ int compare_cells(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batc
   return order < 0 ? -1 : order > 0;
 }
 
+// same_native: both columns have the same native type of the same engine.
 bool same_value(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batch, const Cell& b,
-                const Type& type) {
-  // What has no form on the other side is equal to nothing there.
-  if (a.tag == Tag::misfit || b.tag == Tag::misfit) return false;
+                const Type& type, bool same_native) {
+  if (a.tag == Tag::misfit || b.tag == Tag::misfit) {
+    // Between columns of the very same type even a value that the type "cannot hold" travels as it is: an
+    // infinite timestamp of PostgreSQL, a zero date of MySQL, any text in SQLite. Otherwise what has no form on the
+    // other side is equal to nothing there.
+    return same_native && a.tag == b.tag && a_batch.bytes_of(a) == b_batch.bytes_of(b);
+  }
   if (a.tag == Tag::real && b.tag == Tag::real) {
     // 0.0 and -0.0 are equal to SQL and different as values: they have to arrive as they were.
     return (std::isnan(a.real) && std::isnan(b.real)) ||
@@ -208,9 +213,12 @@ Value value_of(const RowBatch& batch, const Cell& cell, const Type& type) {
 class Merge {
  public:
   Merge(const TableRoute& route, RowReader& source, RowReader& target, std::size_t keep,
-        const std::vector<Column>& columns, const std::vector<Column>& types)
+        const std::vector<Column>& columns, const std::vector<Column>& types, bool same_engine)
       : source_(source), target_(target), keep_(keep), columns_(columns), types_(types) {
     out.table = route.name;
+    for (std::size_t at = 0; at < columns.size(); ++at) {
+      same_native_.push_back(same_engine && columns[at].native_type == types[at].native_type);
+    }
     for (const Column& key : route.read.key) {
       for (std::size_t at = 0; at < columns.size(); ++at) {
         if (columns[at].name == key.name) key_.push_back(at);
@@ -257,8 +265,19 @@ class Merge {
     return row;
   }
   bool has_misfit_key(const Cell* row) const {
-    return std::any_of(key_.begin(), key_.end(),
-                       [&](std::size_t at) { return row[at].tag == Tag::misfit; });
+    for (const std::size_t at : key_) {
+      if (row[at].tag != Tag::misfit) continue;
+      // Its like may well be on the other side, and no order is known by which to find it.
+      if (same_native_[at]) {
+        throw Error(ErrorKind::permanent,
+                    fmt::format("{}: the key column `{}` ({}) holds a value that has no order here", out.table,
+                                columns_[at].name, columns_[at].native_type))
+            .table(out.table)
+            .remedy("name another unique key for this table with `key:`, or correct the value on both sides");
+      }
+      return true;
+    }
+    return false;
   }
   void missing(const Cell* row) {
     ++out.missing;
@@ -279,7 +298,10 @@ class Merge {
   void compare_rows(const Cell* a, const Cell* b) {
     std::vector<std::string> differing;
     for (std::size_t at = 0; at < columns_.size(); ++at) {
-      if (same_value(source_.batch(), a[at], target_.batch(), b[at], types_[at].type)) continue;
+      if (same_value(source_.batch(), a[at], target_.batch(), b[at], types_[at].type,
+                     same_native_[at])) {
+        continue;
+      }
       differing.push_back(columns_[at].name);
     }
     if (differing.empty()) return;
@@ -343,6 +365,7 @@ class Merge {
   const std::vector<Column>& columns_;  // of the source
   const std::vector<Column>& types_;    // in whose types both sides' cells are
   std::vector<std::size_t> key_;        // positions of the key's columns
+  std::vector<bool> same_native_;       // per column
   RowBatch last_a_, last_b_;            // each side's last key
 };
 
@@ -372,7 +395,8 @@ TableComparison Comparer::compare(const TableRoute& route,
   RowReader source_rows(endpoints_.source_url, endpoints_.source_options, source, interrupt_,
                         &transcoder);
   RowReader target_rows(endpoints_.target_url, endpoints_.target_options, target, interrupt_, nullptr);
-  Merge merge(route, source_rows, target_rows, keep_, source.columns, target.columns);
+  Merge merge(route, source_rows, target_rows, keep_, source.columns, target.columns,
+              endpoints_.source_url.engine() == endpoints_.target_url.engine());
   merge.run(tick);
   merge.out.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -173,7 +173,7 @@ TEST(Recovery, SessionLostInItIsReplacedForTheChunksAfterIt) {
   ASSERT_TRUE(eventually([&] { return trial.target_number(sleeper) > 0; })) << shown(holding);
 
   Child child = trial.start({"backfill", "plan.yaml", "--allow-existing"});
-  // Its statement that waits: the one of the merge, which comes after the direct one has met row 5.
+  // Its statement that waits: that of the merge, as the direct one has met row 5 and is recorded as retried.
   const std::string waiting =
       "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE db = DATABASE() AND "
       "info LIKE 'INSERT INTO%' AND time_ms > 300";

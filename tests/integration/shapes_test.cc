@@ -238,6 +238,40 @@ INSTANTIATE_TEST_SUITE_P(Pairs, SchemaTest,
                                          Pair{ServerKind::mariadb, ServerKind::postgres}),
                          pair_name);
 
+// What a column's neutral type cannot hold travels between two columns of one native type all the same, and
+// verify says so: equal where it is equal, and different where it is not.
+class MisfitTest : public testing::TestWithParam<ServerKind> {};
+
+TEST_P(MisfitTest, ArrivesAndIsComparedBetweenColumnsOfOneType) {
+  const ServerKind kind = GetParam();
+  MigrationCase migration(kind, kind);
+  const bool postgres = is_postgres(kind), mysql = is_mysql(kind);
+  const std::string type = postgres ? "timestamp" : mysql ? "tinyint(1)" : "INTEGER";
+  const std::string odd = postgres ? "'infinity'" : mysql ? "2" : "'many'";
+  // For SQLite: the very bytes, as a blob.
+  const std::string other = postgres ? "'-infinity'" : mysql ? "3" : "X'6D616E79'";
+  migration.source.exec("CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, v " + type +
+                        "); INSERT INTO t VALUES (1, NULL), (2, " + odd + "), (3, " + odd + ")");
+  migration.plan("  - name: t\n");
+  filled(migration);
+  migration.expect_equal();
+  const CommandResult same = migration.migrate({"verify", "plan.yaml"});
+  EXPECT_EQ(same.status, 0) << shown(same);
+
+  migration.target.exec("UPDATE t SET v = " + other + " WHERE id = 3");
+  const CommandResult changed = migration.migrate({"verify", "plan.yaml", "--json"});
+  EXPECT_EQ(changed.status, 3) << shown(changed);
+  const json table = document(changed)["tables"][0];
+  EXPECT_EQ(table["differing"], 1) << shown(changed);
+  EXPECT_EQ(table["missing"], 0) << shown(changed);
+  EXPECT_EQ(table["extra"], 0) << shown(changed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, MisfitTest,
+                         testing::Values(ServerKind::sqlite, ServerKind::postgres,
+                                         ServerKind::mariadb),
+                         [](const auto& kind) { return std::string(name(kind.param)); });
+
 class GeneratedTest : public testing::TestWithParam<ServerKind> {};
 
 TEST_P(GeneratedTest, ColumnsAreMadeAgainByTheTargetAndCompared) {

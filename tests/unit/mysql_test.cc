@@ -668,6 +668,8 @@ TEST(MysqlEncoder, NegativeZeroIsRefusedWhereMariadbWouldStoreAnother) {
   EXPECT_FALSE(outcome(cells_layout(), false, real));
   EXPECT_TRUE(outcome(wire_layout(spec.columns), true, wire));
   EXPECT_FALSE(outcome(wire_layout(spec.columns), false, wire));
+  EXPECT_FALSE(outcome(wire_layout(spec.columns), false, [](RowBatch& b) { b.push_text("-0.00"); }));
+  EXPECT_TRUE(outcome(wire_layout(spec.columns), false, [](RowBatch& b) { b.push_text("-0.01"); }));
 }
 
 TEST(MysqlEncoder, WhatTheServerWouldAlterSilentlyIsRefused) {

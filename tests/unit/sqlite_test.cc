@@ -1097,7 +1097,7 @@ TEST_F(SqliteTest, MappedColumnsKeepEveryValueOfOtherEngines) {
   }
 }
 
-// SQLite's file format keeps no sign of a zero in a REAL column; the values are equal all the same.
+// SQLite's file format keeps no sign of a zero in a REAL column.
 TEST_F(SqliteTest, NegativeZeroIsRefusedWhereSqliteWouldStoreAnother) {
   make("a.db", {"CREATE TABLE t(r REAL, o)"});
   const auto writer = target("a.db");
