@@ -6,6 +6,7 @@
 #include <random>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/faults/tcp_proxy.h"
 #include "tests/faults/trial.h"
@@ -172,7 +173,7 @@ TEST(Recovery, SessionLostInItIsReplacedForTheChunksAfterIt) {
       "SLEEP(60)%'";
   ASSERT_TRUE(eventually([&] { return trial.target_number(sleeper) > 0; })) << shown(holding);
 
-  Child child = trial.start({"backfill", "plan.yaml", "--allow-existing"});
+  Child child = trial.start({"backfill", "plan.yaml", "--allow-existing", "--json"});
   // Its statement that waits: that of the merge, as the direct one has met row 5 and is recorded as retried.
   const std::string waiting =
       "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE db = DATABASE() AND "
@@ -186,6 +187,11 @@ TEST(Recovery, SessionLostInItIsReplacedForTheChunksAfterIt) {
   trial.target_sql(fmt::format("KILL {};", trial.target_number(sleeper)));
   ASSERT_TRUE(child.wait_for(40s));
   EXPECT_EQ(child.status(), 0) << shown(child);
+  // Once for the row that was there, and once more for the session.
+  long long retries = 0;
+  const auto outcome = nlohmann::json::parse(child.out());
+  for (const auto& table : outcome["tables"]) retries += table["retries"].get<long long>();
+  EXPECT_GE(retries, 2) << shown(child);
   EXPECT_EQ(trial.target_sql("SELECT note FROM entries WHERE id = 5;"), "mine\n");
   trial.target_sql("DELETE FROM entries WHERE id = 5;");
   trial.expect_equal_without("id = 5");

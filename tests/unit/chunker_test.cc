@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "adapters/sqlite/adapter.h"
+#include "migrator/copy/table_copy.h"
 
 namespace migrator {
 namespace {
@@ -186,6 +187,31 @@ TEST_F(ChunkerTest, HandsOutFirstWhatAnEarlierRunLeftOpen) {
   const Chunk third = *again.next(*source_);
   EXPECT_EQ(third.number, 2u);
   EXPECT_EQ(third.range.lower, second.range.upper);
+}
+
+// A claim that fails leaves no gap: the chunk that was cut for it is the next one again.
+TEST_F(ChunkerTest, ChunkWhoseClaimFailedIsHandedOutAgain) {
+  exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+       "INSERT INTO t SELECT i FROM n");
+  TableRoute route;
+  route.name = "t";
+  route.read = spec();
+  TableCopy table(route, *store_, kLimits);
+  const Chunk cut = *table.chunker.next(*source_);
+  store_->claim_chunk("t", cut.number, 5, std::chrono::seconds(1));
+  table.chunker.give_back(cut);
+
+  const Endpoints endpoints{Url::parse("sqlite:" + file()), Url::parse("sqlite:" + file()), {}, {}};
+  Interrupt interrupt;
+  Pacer pacer(interrupt);
+  const ChunkFence fence("test");
+  CopyContext context{endpoints, *store_, fence, interrupt, pacer, {}};
+  context.epoch = 4;  // someone with a higher one has it
+  EXPECT_THROW(table.next_chunk(*source_, context), Error);
+  context.epoch = 6;
+  EXPECT_EQ(table.next_chunk(*source_, context)->number, cut.number);
+  EXPECT_EQ(table.next_chunk(*source_, context)->number, cut.number + 1);
 }
 
 }  // namespace
