@@ -5,12 +5,13 @@
 //   Source    a Session that reads tables by key ranges;
 //   Target    a Session that loads rows into tables;
 //   Dialect   how the engine spells things: quoting, types, DDL. Pure, no connection.
-// A backend never knows a phase, a plan or a checkpoint. It is done when it passes tests/conformance/.
+// A backend never knows a phase, a plan or a checkpoint. It is done when it passes
+// tests/conformance/.
 //
-// Threads: Adapter and Dialect are immutable and shared freely. Session, Source and Target belong to one
-// thread at a time; only a Canceller may be used from another thread. Lifetime: Streams and sinks must be
-// destroyed before their Source or Target. One stream or sink is open on a session at a time, and while
-// it is, nothing else may be run on that session (Error(invariant) otherwise).
+// Threads: Adapter and Dialect are immutable and shared freely. Session, Source and Target belong
+// to one thread at a time; only a Canceller may be used from another thread. Lifetime: Streams and
+// sinks must be destroyed before their Source or Target. One stream or sink is open on a session at
+// a time, and while it is, nothing else may be run on that session (Error(invariant) otherwise).
 //
 // Errors: everything throws migrator::Error, classified by the adapter (error.h). Destructors never
 // throw. After an error of scope `session` only the destructor and canceller() may be called.
@@ -38,15 +39,16 @@ namespace migrator {
 
 struct SessionOptions {
   std::chrono::milliseconds connect_timeout{10'000};
-  // No single statement runs longer; 0: no limit. For SQLite it is enforced by the progress handler.
+  // No single statement runs longer; 0: no limit. For SQLite it is enforced by the progress
+  // handler.
   std::chrono::milliseconds statement_timeout{0};
   // A statement that waits for another transaction's lock gives up after this (transient).
   std::chrono::milliseconds lock_timeout{10'000};
   std::string application_name = "migrate";
 };
 
-// Rows of a small query. Integers come as int64 or uint64, floats as double, blobs as Bytes, NULL as
-// monostate, and everything else as the text the engine prints.
+// Rows of a small query. Integers come as int64 or uint64, floats as double, blobs as Bytes, NULL
+// as monostate, and everything else as the text the engine prints.
 struct Result {
   std::vector<std::string> columns;
   std::vector<std::vector<Value>> rows;
@@ -70,16 +72,16 @@ class Canceller {
 
 // How busy a server is; the throttle's input. What the session's privileges do not show is absent.
 struct LoadSample {
-  std::optional<double> replica_lag_seconds;  // the worst of the replicas this server knows of
-  std::optional<std::int64_t> lock_waits;     // sessions now waiting for a lock of another
+  std::optional<double> replica_lag_seconds;    // the worst of the replicas this server knows of
+  std::optional<std::int64_t> lock_waits;       // sessions now waiting for a lock of another
   std::optional<std::int64_t> active_sessions;  // other than this tool's own
 };
 
 struct ServerInfo {
-  std::string product;   // "PostgreSQL 15.18", "MariaDB 10.11.19", "MySQL 5.6.24", "SQLite 3.40.1"
-  int version = 0;       // 150018, 101119, 50624, 34001
+  std::string product;  // "PostgreSQL 15.18", "MariaDB 10.11.19", "MySQL 5.6.24", "SQLite 3.40.1"
+  int version = 0;      // 150018, 101119, 50624, 34001
   bool read_only = false;  // writes would fail: a replica, read_only, a read-only file
-  std::string database;  // the database or file that the session is in
+  std::string database;    // the database or file that the session is in
 };
 
 class Dialect;
@@ -92,14 +94,14 @@ class Session {
   virtual const Dialect& dialect() const = 0;
   virtual const ServerInfo& server() const = 0;
 
-  // Runs one statement. Parameters are bound as Dialect::placeholder spells them, never spliced. A text
-  // parameter may stand for a value of any type (a key's date, say).
+  // Runs one statement. Parameters are bound as Dialect::placeholder spells them, never spliced. A
+  // text parameter may stand for a value of any type (a key's date, say).
   virtual Result query(std::string_view sql, std::span<const Value> parameters = {}) = 0;
   void execute(std::string_view sql) { query(sql); }
 
-  // Transactions. READ COMMITTED where the engine knows it. begin() takes SQLite's write lock at once
-  // (BEGIN IMMEDIATE, waiting up to lock_timeout). Savepoints are plain SQL and the same everywhere:
-  // SAVEPOINT x, ROLLBACK TO SAVEPOINT x, RELEASE SAVEPOINT x.
+  // Transactions. READ COMMITTED where the engine knows it. begin() takes SQLite's write lock at
+  // once (BEGIN IMMEDIATE, waiting up to lock_timeout). Savepoints are plain SQL and the same
+  // everywhere: SAVEPOINT x, ROLLBACK TO SAVEPOINT x, RELEASE SAVEPOINT x.
   virtual void begin() = 0;
   // Throws Error(in_doubt) when the answer was lost: the transaction may or may not be committed.
   virtual void commit() = 0;
@@ -108,19 +110,21 @@ class Session {
 
   virtual std::shared_ptr<Canceller> canceller() = 0;
 
-  // The tables of `schema` ("": the session's own), migrator's own `_migrator_*` tables left out, with
-  // every column, key, index, foreign key, check, trigger and estimate. Estimates come from statistics
-  // and never from a scan; SQLite, which keeps none, counts up to a limit by its smallest index.
+  // The tables of `schema` ("": the session's own), migrator's own `_migrator_*` tables left out,
+  // with every column, key, index, foreign key, check, trigger and estimate. Estimates come from
+  // statistics and never from a scan; SQLite, which keeps none, counts up to a limit by its
+  // smallest index.
   virtual Catalog catalog(const std::string& schema = "") = 0;
 
   // Cheap enough to be asked every second. Never throws for missing privileges.
   virtual LoadSample load() = 0;
 };
 
-// What a read of cells does with a value that its column's type cannot hold: SQLite's text in an integer
-// column, MySQL's zero date, PostgreSQL's infinite timestamp.
+// What a read of cells does with a value that its column's type cannot hold: SQLite's text in an
+// integer column, MySQL's zero date, PostgreSQL's infinite timestamp.
 enum class Misfits {
-  refuse,  // next() throws Error(data), and the stream is over: nothing is copied that is not understood
+  refuse,  // next() throws Error(data), and the stream is over: nothing is copied that is not
+           // understood
   mark,    // the cell is Cell::Tag::misfit: how the verifier gets past it and counts it
 };
 
@@ -135,8 +139,8 @@ struct ReadSpec {
 
 enum class ReadOrder {
   any,  // as comes fastest; normally the key's index order
-  // By the key in an order that all engines share: numbers by value, false before true, dates by time,
-  // text by its UTF-8 bytes (whatever the column's collation), bytes and uuid by bytes.
+  // By the key in an order that all engines share: numbers by value, false before true, dates by
+  // time, text by its UTF-8 bytes (whatever the column's collation), bytes and uuid by bytes.
   canonical,
 };
 
@@ -144,9 +148,10 @@ enum class ReadOrder {
 class RowStream {
  public:
   virtual ~RowStream() = default;
-  // Clears the batch, then fills it with about kBatchBytesTarget bytes, at least one row. False, with an
-  // empty batch, at the end; after that it must not be called again. Throws Error(data) on a value that
-  // its column's type cannot hold, unless ReadSpec::misfits has them marked: the stream is over then.
+  // Clears the batch, then fills it with about kBatchBytesTarget bytes, at least one row. False,
+  // with an empty batch, at the end; after that it must not be called again. Throws Error(data) on
+  // a value that its column's type cannot hold, unless ReadSpec::misfits has them marked: the
+  // stream is over then.
   virtual bool next(RowBatch& batch) = 0;
 };
 
@@ -161,17 +166,20 @@ class Source {
   virtual ~Source() = default;
   virtual Session& session() = 0;
 
-  // The layouts in which this table's columns can be read, best first. "cells" is last and always there.
+  // The layouts in which this table's columns can be read, best first. "cells" is last and always
+  // there.
   virtual std::vector<RowLayout> layouts(const ReadSpec& spec) const = 0;
 
-  // The key of the nth row (n >= 1) of the range in key order; absent if the range has fewer. Ignores
-  // `where`, so that it is answered by the key's index alone. Order and membership are the database's
-  // own: whatever its collation says. nth_key(range(lower), n) == upper implies that (lower, upper] has n
-  // rows, and consecutive ranges neither overlap nor leave a gap.
-  virtual std::optional<Key> nth_key(const ReadSpec& spec, const KeyRange& range, std::uint64_t n) = 0;
+  // The key of the nth row (n >= 1) of the range in key order; absent if the range has fewer.
+  // Ignores `where`, so that it is answered by the key's index alone. Order and membership are the
+  // database's own: whatever its collation says. nth_key(range(lower), n) == upper implies that
+  // (lower, upper] has n rows, and consecutive ranges neither overlap nor leave a gap.
+  virtual std::optional<Key> nth_key(const ReadSpec& spec, const KeyRange& range,
+                                     std::uint64_t n) = 0;
   // The last key in key order; absent if the table is empty.
   virtual std::optional<Key> last_key(const ReadSpec& spec) = 0;
-  // Rows whose key is NULL in some part (possible in SQLite): no range holds them, so they must not exist.
+  // Rows whose key is NULL in some part (possible in SQLite): no range holds them, so they must not
+  // exist.
   virtual std::uint64_t null_keys(const ReadSpec& spec) = 0;
   virtual std::uint64_t count(const ReadSpec& spec, const KeyRange& range) = 0;  // honours `where`
 
@@ -207,15 +215,16 @@ struct LoadCount {
 class RowSink {
  public:
   virtual ~RowSink() = default;
-  // Takes the rows; the batch may be reused on return. May buffer. Throws Error(data) for values that
-  // the target cannot hold.
+  // Takes the rows; the batch may be reused on return. May buffer. Throws Error(data) for values
+  // that the target cannot hold.
   virtual void write(const RowBatch& batch) = 0;
   // Flushes, and checks that every row arrived without warning: inserted + present equals the rows
   // written, else Error(data).
   virtual LoadCount finish() = 0;
 };
 
-// A table copied by one session that reaches both sides, without the rows passing through this process.
+// A table copied by one session that reaches both sides, without the rows passing through this
+// process.
 class Colocation {
  public:
   virtual ~Colocation() = default;
@@ -237,20 +246,21 @@ class Target {
   virtual std::unique_ptr<RowSink> load(const WriteSpec& spec, const RowLayout& layout,
                                         LoadMode mode) = 0;
 
-  // Encodes rows as load() would and throws what load() would throw for a value that has no form here,
-  // but sends nothing: how `migrate plan` scans values.
+  // Encodes rows as load() would and throws what load() would throw for a value that has no form
+  // here, but sends nothing: how `migrate plan` scans values.
   virtual std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) = 0;
 
-  // A way to copy from that source inside one session, or nullptr. Each pair of columns must have the
-  // same native type; the caller has checked that.
+  // A way to copy from that source inside one session, or nullptr. Each pair of columns must have
+  // the same native type; the caller has checked that.
   virtual std::unique_ptr<Colocation> colocate(Source& source) = 0;
 };
 
 // What a column of another engine (or the same) becomes here.
 struct MappedColumn {
-  Column column;                   // native_type and type are this dialect's
-  std::vector<std::string> notes;  // worth telling the user: "collation utf8mb4_general_ci is not carried"
-  std::string refused;             // not empty: there is no safe form, and why
+  Column column;  // native_type and type are this dialect's
+  std::vector<std::string>
+      notes;            // worth telling the user: "collation utf8mb4_general_ci is not carried"
+  std::string refused;  // not empty: there is no safe form, and why
 };
 
 class Dialect {
@@ -264,34 +274,39 @@ class Dialect {
     return table.schema.empty() ? quote(table.name) : quote(table.schema) + "." + quote(table.name);
   }
   virtual std::string placeholder(int position) const = 0;  // from 1: "$1" or "?"
-  // Behind a SELECT (and a space) in a transaction: locks the rows until its end. "" where begin() has.
+  // Behind a SELECT (and a space) in a transaction: locks the rows until its end. "" where begin()
+  // has.
   virtual std::string_view row_lock() const = 0;
-  // False where one transaction at a time can write (SQLite): more workers than one would only wait.
+  // False where one transaction at a time can write (SQLite): more workers than one would only
+  // wait.
   virtual bool concurrent_writers() const { return true; }
-  // True where foreign keys that the target has already are enforced while rows are loaded (PostgreSQL):
-  // parents must then be copied before their children.
+  // True where foreign keys that the target has already are enforced while rows are loaded
+  // (PostgreSQL): parents must then be copied before their children.
   virtual bool enforces_foreign_keys() const { return false; }
-  // Types for migrator's own tables: a short text that can be a key, compared byte by byte; a text of any
-  // length; a 64-bit integer.
+  // Types for migrator's own tables: a short text that can be a key, compared byte by byte; a text
+  // of any length; a 64-bit integer.
   virtual std::string_view own_key_type() const = 0;
   virtual std::string_view own_text_type() const = 0;
   virtual std::string_view own_integer_type() const = 0;
 
-  // The column here for a column of `from`. With the same engine, type, default, collation, identity and
-  // generation are carried verbatim; across engines per the table in docs of types (README of adapters).
+  // The column here for a column of `from`. With the same engine, type, default, collation,
+  // identity and generation are carried verbatim; across engines per the table in docs of types
+  // (README of adapters).
   virtual MappedColumn map_column(const Column& column, Engine from) const = 0;
-  // The neutral type of a native type as written in a plan ("numeric(12,2)"). Throws Error(usage) if
-  // this engine does not know it.
+  // The neutral type of a native type as written in a plan ("numeric(12,2)"). Throws Error(usage)
+  // if this engine does not know it.
   virtual Column column_of_type(std::string_view name, std::string_view native_type) const = 0;
 
-  // DDL, each a complete statement. create_table makes columns, primary key, checks and generated columns;
-  // no secondary index and no foreign key, except where the engine cannot add them later (SQLite's foreign
-  // keys). Sequence: create_table, rows, create_index*, add_foreign_key*, after_load*.
+  // DDL, each a complete statement. create_table makes columns, primary key, checks and generated
+  // columns; no secondary index and no foreign key, except where the engine cannot add them later
+  // (SQLite's foreign keys). Sequence: create_table, rows, create_index*, add_foreign_key*,
+  // after_load*.
   virtual std::vector<std::string> create_table(const TableSchema& table) const = 0;
   virtual std::string create_index(const TableSchema& table, const Index& index) const = 0;
   // "" where create_table has made it.
   virtual std::string add_foreign_key(const TableSchema& table, const ForeignKey& key) const = 0;
-  // What the target needs once the rows are in: identity and sequence values past the highest, ANALYZE.
+  // What the target needs once the rows are in: identity and sequence values past the highest,
+  // ANALYZE.
   virtual std::vector<std::string> after_load(const TableSchema& table) const = 0;
 };
 
@@ -299,8 +314,10 @@ class Adapter {
  public:
   virtual ~Adapter() = default;
   virtual const Dialect& dialect() const = 0;
-  virtual std::unique_ptr<Source> open_source(const Url& url, const SessionOptions& options) const = 0;
-  virtual std::unique_ptr<Target> open_target(const Url& url, const SessionOptions& options) const = 0;
+  virtual std::unique_ptr<Source> open_source(const Url& url,
+                                              const SessionOptions& options) const = 0;
+  virtual std::unique_ptr<Target> open_target(const Url& url,
+                                              const SessionOptions& options) const = 0;
 };
 
 // The adapter of an engine. Lives as long as the process. (backends.cc: the only list of engines.)

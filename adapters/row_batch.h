@@ -3,7 +3,8 @@
 // A batch has one of two shapes, and its RowLayout (below) says how to read the bytes:
 //   wire rows   one slab of bytes plus the end offset of each row, in the target's own load format:
 //               PostgreSQL COPY tuples, text or binary, forwarded as they came.
-//   cells       one Cell a value, row-major; text and bytes lie in the slab. Row-major because rows come
+//   cells       one Cell a value, row-major; text and bytes lie in the slab. Row-major because rows
+//   come
 //               in and go out row by row: columns would transpose twice.
 //
 // Threads: one at a time. A batch is move-only and is recycled: clear() keeps its memory.
@@ -38,10 +39,10 @@ struct Cell {
 };
 static_assert(sizeof(Cell) == 16);
 
-// How the bytes of a batch are to be read. A source lists the layouts it can give, best first, a target
-// those it can take; the first of the source's that the target also lists is used for the table. Two
-// layouts are the same only if format and every column's wire type are equal, so a wire format is never
-// passed between columns of different types.
+// How the bytes of a batch are to be read. A source lists the layouts it can give, best first, a
+// target those it can take; the first of the source's that the target also lists is used for the
+// table. Two layouts are the same only if format and every column's wire type are equal, so a wire
+// format is never passed between columns of different types.
 struct RowLayout {
   std::string format;  // "pgcopy-binary", "pgcopy-text", "mysql-text", "sqlite-cells", or "cells"
   std::vector<std::string> column_types;  // empty for "cells", where Column::type rules
@@ -176,8 +177,8 @@ class RowBatch {
   std::size_t rows_ = 0, columns_ = 0;
 };
 
-// A batch is handed on when it holds about this many bytes: large enough that a hand-over costs nothing,
-// small enough that a pipeline of a few fits the caches and the memory budget.
+// A batch is handed on when it holds about this many bytes: large enough that a hand-over costs
+// nothing, small enough that a pipeline of a few fits the caches and the memory budget.
 inline constexpr std::size_t kBatchBytesTarget = 256 * 1024;
 
 }  // namespace migrator

@@ -1,7 +1,7 @@
 // What a database says about its tables, in words that the three engines share.
 //
-// A column carries two types: `native_type`, exactly as its engine writes it in DDL, and `type`, the
-// neutral type that rows of this column have while they travel as cells (row_batch.h).
+// A column carries two types: `native_type`, exactly as its engine writes it in DDL, and `type`,
+// the neutral type that rows of this column have while they travel as cells (row_batch.h).
 #pragma once
 
 #include <cstdint>
@@ -30,16 +30,17 @@ enum class TypeKind {
   timestamptz,  // cell: integer, microseconds since 1970-01-01 00:00:00 UTC
   json,         // cell: text
   uuid,         // cell: bytes, 16 of them in network order
-  opaque,       // cell: text or bytes as the engine prints it; only copied to the very same native type
+  opaque,  // cell: text or bytes as the engine prints it; only copied to the very same native type
 };
 std::string_view name(TypeKind kind);
 
 struct Type {
   TypeKind kind = TypeKind::opaque;
-  std::uint64_t length = 0;   // text: characters, bytes: bytes; 0 is unbounded
-  std::uint32_t precision = 0;  // decimal: digits in all, 0 unbounded; time and timestamps: digits of the second
-  std::uint32_t scale = 0;      // decimal: digits after the point
-  bool fixed = false;           // char(n), binary(n): padded to length
+  std::uint64_t length = 0;  // text: characters, bytes: bytes; 0 is unbounded
+  std::uint32_t precision =
+      0;  // decimal: digits in all, 0 unbounded; time and timestamps: digits of the second
+  std::uint32_t scale = 0;  // decimal: digits after the point
+  bool fixed = false;       // char(n), binary(n): padded to length
   bool operator==(const Type&) const = default;
 };
 std::string describe(const Type& type);  // "decimal(12,2)", "text(40)"
@@ -49,15 +50,15 @@ struct Column {
   std::string native_type;  // e.g. "numeric(12,2)", "int(10) unsigned", "character varying(40)"
   Type type;
   bool nullable = true;
-  bool generated = false;           // computed by the database: compared, never written
-  std::string generated_sql;        // the expression, where generated
+  bool generated = false;     // computed by the database: compared, never written
+  std::string generated_sql;  // the expression, where generated
   bool generated_stored = true;
-  bool identity = false;            // AUTO_INCREMENT, serial, identity, INTEGER PRIMARY KEY
-  bool identity_always = false;     // GENERATED ALWAYS: explicit values need OVERRIDING SYSTEM VALUE
+  bool identity = false;         // AUTO_INCREMENT, serial, identity, INTEGER PRIMARY KEY
+  bool identity_always = false;  // GENERATED ALWAYS: explicit values need OVERRIDING SYSTEM VALUE
   std::optional<std::string> default_sql;  // expression in its engine's SQL; absent: no default
-  std::string charset;              // MySQL
-  std::string collation;            // as its engine names it; "" is the engine's default
-  std::vector<std::string> enum_values;  // MySQL enum/set, PostgreSQL enum
+  std::string charset;                     // MySQL
+  std::string collation;                   // as its engine names it; "" is the engine's default
+  std::vector<std::string> enum_values;    // MySQL enum/set, PostgreSQL enum
 };
 
 // schema: PostgreSQL schema or MySQL database; "" is the session's own. Always "" for SQLite.
@@ -72,12 +73,13 @@ struct Index {
   std::string name;
   std::vector<std::string> columns;
   bool unique = false;
-  // False when it is partial, on expressions, on column prefixes, or otherwise more than columns says:
-  // it is then no key to walk by, and can be made again only by `definition` on the same engine.
+  // False when it is partial, on expressions, on column prefixes, or otherwise more than columns
+  // says: it is then no key to walk by, and can be made again only by `definition` on the same
+  // engine.
   bool plain = true;
   std::vector<bool> descending;  // per column; empty: all ascending
-  std::string method;      // "btree", "fulltext", ...; "" is the engine's default
-  std::string definition;  // the engine's own CREATE INDEX text where it has one
+  std::string method;            // "btree", "fulltext", ...; "" is the engine's default
+  std::string definition;        // the engine's own CREATE INDEX text where it has one
 };
 
 struct ForeignKey {
@@ -105,21 +107,21 @@ struct TableSchema {
   std::vector<Column> columns;
   std::vector<std::string> primary_key;  // column names in key order; empty: none
   std::vector<Index> indexes;            // without the one of the primary key
-  // A unique index that create_table has to make in the same statement: rows are told apart by it from the
-  // first one on. Empty in what a catalog says.
+  // A unique index that create_table has to make in the same statement: rows are told apart by it
+  // from the first one on. Empty in what a catalog says.
   std::optional<Index> unique_from_start;
   std::vector<ForeignKey> foreign_keys;
   std::vector<Check> checks;
   std::vector<Trigger> triggers;
-  bool partitioned = false;   // the parent of partitions; it reads and writes as one table
+  bool partitioned = false;    // the parent of partitions; it reads and writes as one table
   bool without_rowid = false;  // SQLite
   bool strict = false;         // SQLite
   bool autoincrement = false;  // SQLite: the INTEGER PRIMARY KEY is AUTOINCREMENT
   std::string storage_engine;  // MySQL: "InnoDB"
   std::uint64_t rows_estimate = 0;
   std::uint64_t bytes_estimate = 0;
-  // What this table has and the catalog cannot carry to another database (row security, inheritance,
-  // exclusion constraints, ...), each a short phrase for the plan's report.
+  // What this table has and the catalog cannot carry to another database (row security,
+  // inheritance, exclusion constraints, ...), each a short phrase for the plan's report.
   std::vector<std::string> not_carried;
 
   const Column* find_column(std::string_view column) const;  // nullptr if there is none

@@ -1,8 +1,9 @@
 // Where a database is: one form for the three engines.
 //
 //   postgresql://user@host:port/db?sslmode=...   libpq's own form, environment and ~/.pgpass
-//   mysql://user@host:port/db?ssl-mode=...       option files and ?socket=/path; mariadb:// is the same
-//   sqlite:path/to.db                            relative or absolute path; ?mode=ro and the like
+//   mysql://user@host:port/db?ssl-mode=...       option files and ?socket=/path; mariadb:// is the
+//   same sqlite:path/to.db                            relative or absolute path; ?mode=ro and the
+//   like
 #pragma once
 
 #include <map>
@@ -28,8 +29,8 @@ class Url {
   std::string without_secrets() const;
   bool has_secret() const;
 
-  // Parts, percent-decoded. For SQLite only path() and parameters() are set. PostgreSQL URLs may name
-  // several hosts; host() then is the whole list: use text() there.
+  // Parts, percent-decoded. For SQLite only path() and parameters() are set. PostgreSQL URLs may
+  // name several hosts; host() then is the whole list: use text() there.
   const std::string& user() const { return user_; }
   const std::string& password() const { return password_; }
   const std::string& host() const { return host_; }

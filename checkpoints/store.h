@@ -1,16 +1,16 @@
 // The durable memory of a migration.
 //
-// What it remembers is never ahead of the target (protocol, I6): whether a chunk is done is decided by the
-// target's chunk fence, and the store follows. So a store that lost its last commits in a power cut costs
-// some work again, never a row.
+// What it remembers is never ahead of the target (protocol, I6): whether a chunk is done is decided
+// by the target's chunk fence, and the store follows. So a store that lost its last commits in a
+// power cut costs some work again, never a row.
 //
-// One process per plan: open_store() takes a lock that dies with the process. The interface is such that a
-// store shared by many workers can implement it later: chunks are claimed with an owner and a lease, and
-// every claim has an epoch of its own.
+// One process per plan: open_store() takes a lock that dies with the process. The interface is such
+// that a store shared by many workers can implement it later: chunks are claimed with an owner and
+// a lease, and every claim has an epoch of its own.
 //
-// Threads: all member functions may be called from any thread. Each is one transaction and durable against
-// a kill of the process when it returns. Errors: Error(permanent) with a remedy for a full disk, a corrupt
-// or newer file, missing rights; Error(gate) when another process holds the plan.
+// Threads: all member functions may be called from any thread. Each is one transaction and durable
+// against a kill of the process when it returns. Errors: Error(permanent) with a remedy for a full
+// disk, a corrupt or newer file, missing rights; Error(gate) when another process holds the plan.
 #pragma once
 
 #include <chrono>
@@ -100,7 +100,7 @@ struct VerifyOutcome {
 struct Control {
   bool paused = false;
   std::map<std::string, std::string> settings;  // "rows_per_second" -> "20000"
-  std::uint64_t version = 0;                     // rises with every change
+  std::uint64_t version = 0;                    // rises with every change
 };
 
 class CheckpointStore {
@@ -125,8 +125,8 @@ class CheckpointStore {
   virtual std::vector<TableProgress> tables() = 0;
   virtual TableProgress table(const std::string& table) = 0;
 
-  // Cuts the next chunk of the table: its number is the count cut so far, its lower bound the frontier.
-  // An absent upper bound makes it the last one.
+  // Cuts the next chunk of the table: its number is the count cut so far, its lower bound the
+  // frontier. An absent upper bound makes it the last one.
   virtual Chunk cut_chunk(const std::string& table, const std::optional<Key>& upper) = 0;
   // Chunks that are not done, by number.
   virtual std::vector<Chunk> open_chunks(const std::string& table) = 0;
@@ -135,7 +135,8 @@ class CheckpointStore {
   virtual void claim_chunk(const std::string& table, std::uint64_t number, std::uint64_t epoch,
                            std::chrono::milliseconds lease) = 0;
   // Does nothing if it is done already. Call it after the target's transaction has committed.
-  virtual void finish_chunk(const std::string& table, std::uint64_t number, const ChunkDone& done) = 0;
+  virtual void finish_chunk(const std::string& table, std::uint64_t number,
+                            const ChunkDone& done) = 0;
 
   virtual std::int64_t put_reject(const Reject& reject) = 0;  // returns its id
   virtual std::vector<Reject> rejects(const std::string& table = "", bool open_only = true,
@@ -146,7 +147,7 @@ class CheckpointStore {
   virtual void clear_rejects(const std::string& table, std::uint64_t chunk) = 0;
   virtual std::uint64_t open_rejects(const std::string& table = "") = 0;
 
-  virtual void add_event(const Event& event) = 0;  // the oldest beyond 10'000 are dropped
+  virtual void add_event(const Event& event) = 0;            // the oldest beyond 10'000 are dropped
   virtual std::vector<Event> events(std::size_t limit) = 0;  // newest last
 
   virtual void put_verify(const VerifyOutcome& outcome) = 0;  // the latest one a table is kept
@@ -161,8 +162,9 @@ struct StoreOwner {
   Clock::time_point since;
 };
 
-// Opens or makes the store, and holds the plan: a second call from any process fails with Error(gate) that
-// names the holder (pid, host, command, since when). File mode 0600; refuses one that others can write.
+// Opens or makes the store, and holds the plan: a second call from any process fails with
+// Error(gate) that names the holder (pid, host, command, since when). File mode 0600; refuses one
+// that others can write.
 std::unique_ptr<CheckpointStore> open_store(const std::string& path, const std::string& command);
 // For `status` and the like: no lock, no changes; Error(permanent) if there is no store.
 std::unique_ptr<CheckpointStore> open_store_for_reading(const std::string& path);

@@ -1,6 +1,8 @@
-// The plan: what a person wrote down to be migrated, read from YAML. See plans/README.md for the format.
+// The plan: what a person wrote down to be migrated, read from YAML. See plans/README.md for the
+// format.
 //
-// A Plan is a plain value; nothing in it has been checked against a database (that is engine/preflight).
+// A Plan is a plain value; nothing in it has been checked against a database (that is
+// engine/preflight).
 #pragma once
 
 #include <chrono>
@@ -16,12 +18,12 @@
 
 namespace migrator {
 
-// What becomes of one source column. A column that the plan does not name is copied under its own name
-// with the type that the target's dialect maps it to.
+// What becomes of one source column. A column that the plan does not name is copied under its own
+// name with the type that the target's dialect maps it to.
 struct ColumnPlan {
-  bool drop = false;    // `legacy_note: null`
-  std::string to;       // "": the same name
-  std::string type;     // the target's native type; "": mapped
+  bool drop = false;  // `legacy_note: null`
+  std::string to;     // "": the same name
+  std::string type;   // the target's native type; "": mapped
   bool operator==(const ColumnPlan&) const = default;
 };
 
@@ -30,15 +32,15 @@ struct TablePlan {
   std::string to;                // on the target; "": the same name
   std::vector<std::string> key;  // empty: the primary key, else a NOT NULL unique one
   std::map<std::string, ColumnPlan> columns;
-  std::string where;             // SQL of the source; "": every row
+  std::string where;  // SQL of the source; "": every row
   bool operator==(const TablePlan&) const = default;
 };
 
 struct ThrottlePlan {
   std::chrono::milliseconds max_lag{0};  // of replicas; 0: not looked at
   std::int64_t max_active_sessions = 0;  // on either side; 0: not looked at
-  std::int64_t max_lock_waits = 0;       // sessions waiting for locks on either side; 0: not looked at
-  std::string window;                    // "22:00-06:00" UTC; "": always
+  std::int64_t max_lock_waits = 0;  // sessions waiting for locks on either side; 0: not looked at
+  std::string window;               // "22:00-06:00" UTC; "": always
   bool operator==(const ThrottlePlan&) const = default;
 };
 
@@ -49,7 +51,8 @@ struct BackfillPlan {
   std::uint64_t chunk_bytes_max = 64u << 20;
   std::uint64_t rows_per_second = 0;   // 0: no limit
   std::uint64_t bytes_per_second = 0;  // 0: no limit
-  std::uint64_t rejects_max = 1000;    // per table: more stop the table, as the plan must then be wrong
+  std::uint64_t rejects_max =
+      1000;  // per table: more stop the table, as the plan must then be wrong
   ThrottlePlan throttle;
   bool operator==(const BackfillPlan&) const = default;
 };
@@ -77,19 +80,24 @@ struct Plan {
 using Environment = std::function<std::optional<std::string>(const std::string&)>;
 Environment process_environment();
 
-// Reads a plan. Throws Error(usage) naming file, line and column, what is wrong, and the nearest known
-// key for an unknown one. Errors never contain the expansion of a variable.
-Plan read_plan_file(const std::string& path, const Environment& environment = process_environment());
-Plan read_plan(std::string_view yaml, const std::string& file_label, const Environment& environment);
+// Reads a plan. Throws Error(usage) naming file, line and column, what is wrong, and the nearest
+// known key for an unknown one. Errors never contain the expansion of a variable.
+Plan read_plan_file(const std::string& path,
+                    const Environment& environment = process_environment());
+Plan read_plan(std::string_view yaml, const std::string& file_label,
+               const Environment& environment);
 
-// The plan as a person would have written it: defaults left out, comments where they help. `comments` is
-// by table name: lines put as comments above the table (the report's notes). source_url and target_url
-// are written as they stand: callers pass "${SOURCE_URL}" where there is a secret.
-std::string write_plan(const Plan& plan, const std::map<std::string, std::vector<std::string>>& comments);
+// The plan as a person would have written it: defaults left out, comments where they help.
+// `comments` is by table name: lines put as comments above the table (the report's notes).
+// source_url and target_url are written as they stand: callers pass "${SOURCE_URL}" where there is
+// a secret.
+std::string write_plan(const Plan& plan,
+                       const std::map<std::string, std::vector<std::string>>& comments);
 
-// What must not change under a running migration, as canonical lines "tables.orders.key = id": the same
-// for plans that differ only in order, comments, spelling of defaults, secrets, or in what may be changed
-// at any time (jobs, rates, throttle, chunk sizes, verify's logging). URLs without secrets.
+// What must not change under a running migration, as canonical lines "tables.orders.key = id": the
+// same for plans that differ only in order, comments, spelling of defaults, secrets, or in what may
+// be changed at any time (jobs, rates, throttle, chunk sizes, verify's logging). URLs without
+// secrets.
 std::vector<std::string> meaning(const Plan& plan);
 // A short hash of meaning(): 16 hex digits.
 std::string fingerprint(const Plan& plan);
@@ -97,7 +105,8 @@ std::string fingerprint(const Plan& plan);
 std::vector<std::string> meaning_difference(const std::vector<std::string>& before,
                                             const std::vector<std::string>& after);
 
-// "500ms", "5s", "2m", "24h" and "16MiB", "64KiB", "1GiB", "4096": throw Error(usage) on anything else.
+// "500ms", "5s", "2m", "24h" and "16MiB", "64KiB", "1GiB", "4096": throw Error(usage) on anything
+// else.
 std::chrono::milliseconds parse_duration(std::string_view text);
 std::uint64_t parse_size(std::string_view text);
 

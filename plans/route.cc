@@ -88,7 +88,8 @@ class Resolver {
                        trigger.description),
            "make it on the target after the backfill, or its effects will be doubled");
     }
-    // However the plan spells the two names: rows of one table must never count as present for the other.
+    // However the plan spells the two names: rows of one table must never count as present for the
+    // other.
     if (!written_.insert(route.write.table.name).second) {
       find(Severity::error, plan.name,
            fmt::format("another table of the plan goes to the target table {}, too",
@@ -157,8 +158,8 @@ class Resolver {
     mapped.column.name = target_name;
     names_[plan.name][column.name] = target_name;
     route.wanted.columns.push_back(mapped.column);
-    // Computed on both sides: not copied, but compared. Where the target makes it a plain column, its values
-    // travel like any other's.
+    // Computed on both sides: not copied, but compared. Where the target makes it a plain column,
+    // its values travel like any other's.
     if (column.generated && mapped.column.generated) {
       route.computed.emplace_back(column, mapped.column);
     } else {

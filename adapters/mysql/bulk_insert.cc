@@ -11,7 +11,8 @@ namespace {
 // Rows an execution. Measured on rows of 400 bytes in ten columns: 100 rows load a third slower,
 // 1000 are as fast as 5000, and an error costs the fewer rows again the smaller it is.
 constexpr std::size_t kRowsPerExecute = 1000;
-// Bytes a value costs in the packet beside its text: indicator and length, or the whole of a datetime.
+// Bytes a value costs in the packet beside its text: indicator and length, or the whole of a
+// datetime.
 constexpr std::size_t kValueOverhead = 13;
 constexpr std::size_t kPacketOverhead = 4096;
 

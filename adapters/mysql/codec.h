@@ -35,8 +35,9 @@ class RowDecoder {
   RowDecoder(const TableName& table, const std::vector<Column>& columns,
              Misfits misfits = Misfits::refuse);
 
-  // Appends one row. For a value that the column's neutral type does not have (a zero or partial date,
-  // a time beyond 24 hours, a 2 in a boolean) throws Error(data), naming table and column, or marks it.
+  // Appends one row. For a value that the column's neutral type does not have (a zero or partial
+  // date, a time beyond 24 hours, a 2 in a boolean) throws Error(data), naming table and column, or
+  // marks it.
   void append(RowBatch& batch, MYSQL_ROW row, const unsigned long* lengths) const;
 
  private:

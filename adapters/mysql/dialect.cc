@@ -190,7 +190,8 @@ MappedColumn MysqlDialect::map_column(const Column& column, Engine from) const {
   to.identity = column.identity && is_integer(column.type.kind);
   if (to.identity) to.nullable = false;  // AUTO_INCREMENT allows no NULL
   map_type(column, mapped);
-  // As the catalog will read it back: a UUID travels as the text of its char(36), today and after a restart.
+  // As the catalog will read it back: a UUID travels as the text of its char(36), today and after a
+  // restart.
   if (mapped.refused.empty()) to.type = neutral_type(parse_native_type(to.native_type));
   if (column.generated) {
     to.generated = false;
@@ -400,7 +401,8 @@ std::vector<std::string> MysqlDialect::create_table(const TableSchema& table) co
   }
   if (!table.primary_key.empty()) sql += ",\n  PRIMARY KEY (" + list(table.primary_key) + ")";
   if (const auto& key = table.unique_from_start) {
-    sql += ",\n  UNIQUE KEY " + quote_name(key->name) + " (" + list(key->columns, key->descending) + ")";
+    sql += ",\n  UNIQUE KEY " + quote_name(key->name) + " (" + list(key->columns, key->descending) +
+           ")";
   }
   for (const Check& check : table.checks) {
     const std::string name = check.name.empty() ? "" : "CONSTRAINT " + quote_name(check.name) + " ";

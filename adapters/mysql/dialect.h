@@ -24,8 +24,8 @@ class MysqlDialect final : public Dialect {
   std::string placeholder(int) const override { return "?"; }
   std::string_view row_lock() const override { return "FOR UPDATE"; }
   std::string_view own_key_type() const override {
-    // Bytes, as the servers' binary collations of text take trailing spaces for nothing. 255 of them fit
-    // the 767 of a key in MySQL 5.6.
+    // Bytes, as the servers' binary collations of text take trailing spaces for nothing. 255 of
+    // them fit the 767 of a key in MySQL 5.6.
     return "varbinary(255)";
   }
   std::string_view own_text_type() const override {

@@ -49,7 +49,9 @@ class Rehearsal final : public RowSink {
  public:
   Rehearsal(const WriteSpec& spec, const RowLayout& layout, bool negative_zero,
             std::size_t row_bytes_max)
-      : encoder_(spec, layout, {.negative_zero = negative_zero}), table_(spec.table.text()), row_bytes_max_(row_bytes_max) {}
+      : encoder_(spec, layout, {.negative_zero = negative_zero}),
+        table_(spec.table.text()),
+        row_bytes_max_(row_bytes_max) {}
 
   void write(const RowBatch& batch) override {
     char scratch[kScratchBytes];

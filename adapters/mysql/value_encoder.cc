@@ -31,7 +31,8 @@ bool read_digits(std::string_view text, std::size_t at, std::size_t count, unsig
   return true;
 }
 
-// "2024-02-29 13:05:09" with up to six digits of fraction, as the server prints it; zero parts and all.
+// "2024-02-29 13:05:09" with up to six digits of fraction, as the server prints it; zero parts and
+// all.
 bool read_datetime(std::string_view text, MYSQL_TIME& time) {
   if (text.size() < 19 || text.size() > 26 || text.size() == 20) return false;
   if (text[4] != '-' || text[7] != '-' || text[10] != ' ' || text[13] != ':' || text[16] != ':') {
@@ -147,8 +148,8 @@ ValueEncoder::ValueEncoder(const WriteSpec& spec, const RowLayout& layout,
     field.kind = column.type.kind;
     field.way = wire ? Way::wire : way_of(column.type.kind, field.native);
     field.nullable = column.nullable;
-    field.negative_zero = options.negative_zero || (field.native.base != Base::real32 &&
-                                                    field.native.base != Base::real64);
+    field.negative_zero = options.negative_zero ||
+                          (field.native.base != Base::real32 && field.native.base != Base::real64);
     field.raw_text = wire && is_raw_text(column, field.native);
     field.scratch = field.way == Way::decimal || field.way == Way::date || field.way == Way::time ||
                     field.way == Way::timestamp || field.way == Way::uuid;

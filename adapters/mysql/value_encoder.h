@@ -21,8 +21,8 @@ enum class Form {
   bytes,  // taken as they are: binary columns, and text in the column's own character set
 };
 
-// What becomes of integers and of dates with a time. In binary the server need not parse them, which is worth
-// some five to ten percent of a load; in text they can be spliced and escaped.
+// What becomes of integers and of dates with a time. In binary the server need not parse them,
+// which is worth some five to ten percent of a load; in text they can be spliced and escaped.
 enum class Encoding { text, binary };
 
 struct EncoderOptions {
@@ -37,8 +37,8 @@ struct Encoded {
   std::string_view bytes;  // into the batch, or into the scratch that was given
 };
 
-// Bytes of scratch a value may need: "2024-02-29 13:05:09.123456", a UUID, a number's digits, a MYSQL_TIME.
-// Scratch must be aligned as a MYSQL_TIME is.
+// Bytes of scratch a value may need: "2024-02-29 13:05:09.123456", a UUID, a number's digits, a
+// MYSQL_TIME. Scratch must be aligned as a MYSQL_TIME is.
 inline constexpr std::size_t kScratchBytes = 48;
 
 class ValueEncoder {

@@ -112,7 +112,8 @@ class CellStream : public CopyStream {
  public:
   CellStream(Connection& connection, const std::string& select, const ReadSpec& spec)
       : CopyStream(connection, select, true),
-        decoder_(spec.columns, connection.parameter("server_encoding") == "SQL_ASCII", spec.misfits),
+        decoder_(spec.columns, connection.parameter("server_encoding") == "SQL_ASCII",
+                 spec.misfits),
         columns_(spec.columns.size()) {}
 
  protected:

@@ -25,8 +25,8 @@ class RowDecoder {
   // `typed`: the layout is "cells", and a misfit is refused or marked.
   RowDecoder(const TableName& table, const std::vector<Column>& columns, bool typed,
              Misfits misfits = Misfits::refuse);
-  // Throws Error(data) naming table and column of a misfit. The row is then half pushed: the batch is of no
-  // use.
+  // Throws Error(data) naming table and column of a misfit. The row is then half pushed: the batch
+  // is of no use.
   void decode(sqlite3_stmt* statement, RowBatch& batch) const;
 
  private:

@@ -27,15 +27,14 @@ std::string spell(const Dialect& dialect, std::string_view sql) {
   return out;
 }
 
-Value text_of(const std::optional<Key>& key) {
-  return key ? Value(encode_key(*key)) : Value();
-}
+Value text_of(const std::optional<Key>& key) { return key ? Value(encode_key(*key)) : Value(); }
 
 Error fenced(const Chunk& chunk, std::uint64_t epoch, const std::string& found) {
   return Error(ErrorKind::fenced,
                fmt::format("chunk {} of {} was claimed at epoch {}, but the target's fence says {}",
                            chunk.number, chunk.table, epoch, found))
-      .remedy("another run of this plan has taken over; let it go on, and do not start a second one");
+      .remedy(
+          "another run of this plan has taken over; let it go on, and do not start a second one");
 }
 
 }  // namespace
@@ -50,7 +49,8 @@ void ChunkFence::install(Session& target) const {
   target.execute(fmt::format(
       "CREATE TABLE IF NOT EXISTS {0} (migration {1} NOT NULL, source_table {1} NOT NULL, "
       "chunk_number {2} NOT NULL, epoch {2} NOT NULL, chunk_state {1} NOT NULL, lower_key {3}, "
-      "upper_key {3}, chunk_rows {2} NOT NULL, PRIMARY KEY (migration, source_table, chunk_number))",
+      "upper_key {3}, chunk_rows {2} NOT NULL, PRIMARY KEY (migration, source_table, "
+      "chunk_number))",
       dialect.quote(kChunk), dialect.own_key_type(), dialect.own_integer_type(),
       dialect.own_text_type()));
 }
@@ -67,9 +67,10 @@ void ChunkFence::adopt(Session& target, const std::string& id) const {
   if (!owner_id(target)) {
     const std::array<Value, 3> parameters{migration_, id, std::int64_t{1}};
     try {
-      target.query(spell(target.dialect(),
-                         "INSERT INTO _migrator_state (migration, id, format) VALUES ({1}, {2}, {3})"),
-                   parameters);
+      target.query(
+          spell(target.dialect(),
+                "INSERT INTO _migrator_state (migration, id, format) VALUES ({1}, {2}, {3})"),
+          parameters);
     } catch (const Error& error) {
       if (!error.duplicate_key()) throw;  // another process was quicker: judged below
     }
@@ -79,8 +80,9 @@ void ChunkFence::adopt(Session& target, const std::string& id) const {
               fmt::format("the target already holds a migration named {}, begun from another "
                           "checkpoint store",
                           migration_))
-      .remedy("go on with that checkpoint store; or, if it is lost, empty the target tables, run "
-              "`migrate start PLAN --forget-target`, and begin anew");
+      .remedy(
+          "go on with that checkpoint store; or, if it is lost, empty the target tables, run "
+          "`migrate start PLAN --forget-target`, and begin anew");
 }
 
 std::uint64_t ChunkFence::highest_epoch(Session& target) const {
@@ -94,11 +96,11 @@ std::uint64_t ChunkFence::highest_epoch(Session& target) const {
 
 std::map<std::string, ChunkFence::Done> ChunkFence::done(Session& target) const {
   const std::array<Value, 1> parameters{migration_};
-  const Result found = target.query(
-      spell(target.dialect(),
-            "SELECT source_table, COUNT(*), SUM(chunk_rows) FROM _migrator_chunk "
-            "WHERE migration = {1} AND chunk_state = 'done' GROUP BY source_table"),
-      parameters);
+  const Result found =
+      target.query(spell(target.dialect(),
+                         "SELECT source_table, COUNT(*), SUM(chunk_rows) FROM _migrator_chunk "
+                         "WHERE migration = {1} AND chunk_state = 'done' GROUP BY source_table"),
+                   parameters);
   std::map<std::string, Done> done;
   for (const auto& row : found.rows) {
     done[as_text(row[0])] = {static_cast<std::uint64_t>(as_integer(row[1])),
@@ -107,7 +109,8 @@ std::map<std::string, ChunkFence::Done> ChunkFence::done(Session& target) const 
   return done;
 }
 
-ChunkFence::Claim ChunkFence::claim(Session& target, const Chunk& chunk, std::uint64_t epoch) const {
+ChunkFence::Claim ChunkFence::claim(Session& target, const Chunk& chunk,
+                                    std::uint64_t epoch) const {
   const auto number = static_cast<std::int64_t>(chunk.number);
   const std::array<Value, 3> identity{migration_, chunk.table, number};
   const Result found = target.query(
@@ -117,8 +120,9 @@ ChunkFence::Claim ChunkFence::claim(Session& target, const Chunk& chunk, std::ui
       identity);
   const Value lower = text_of(chunk.range.lower), upper = text_of(chunk.range.upper);
   if (found.empty()) {
-    const std::array<Value, 7> row{migration_, chunk.table, number, static_cast<std::int64_t>(epoch),
-                                   std::string("in_flight"), lower, upper};
+    const std::array<Value, 7> row{
+        migration_, chunk.table, number, static_cast<std::int64_t>(epoch), std::string("in_flight"),
+        lower,      upper};
     target.query(spell(target.dialect(),
                        "INSERT INTO _migrator_chunk (migration, source_table, chunk_number, epoch, "
                        "chunk_state, lower_key, upper_key, chunk_rows) "
@@ -131,17 +135,20 @@ ChunkFence::Claim ChunkFence::claim(Session& target, const Chunk& chunk, std::ui
     return is_null(ours) == is_null(theirs) && (is_null(ours) || as_text(ours) == as_text(theirs));
   };
   if (!same(lower, row[3]) || !same(upper, row[4])) {
-    throw Error(ErrorKind::invariant,
-                fmt::format("chunk {} of {} is {} in the checkpoint store, but another range in the "
-                            "target's fence",
-                            chunk.number, chunk.table, describe(chunk.range)))
-        .remedy("the checkpoint store does not belong to this target: give the plan its own one back");
+    throw Error(
+        ErrorKind::invariant,
+        fmt::format("chunk {} of {} is {} in the checkpoint store, but another range in the "
+                    "target's fence",
+                    chunk.number, chunk.table, describe(chunk.range)))
+        .remedy(
+            "the checkpoint store does not belong to this target: give the plan its own one back");
   }
   if (as_text(row[1]) == "done") return {true, static_cast<std::uint64_t>(as_integer(row[2]))};
   if (static_cast<std::uint64_t>(as_integer(row[0])) > epoch) {
     throw fenced(chunk, epoch, fmt::format("epoch {}", as_integer(row[0])));
   }
-  const std::array<Value, 4> raise{static_cast<std::int64_t>(epoch), migration_, chunk.table, number};
+  const std::array<Value, 4> raise{static_cast<std::int64_t>(epoch), migration_, chunk.table,
+                                   number};
   target.query(spell(target.dialect(),
                      "UPDATE _migrator_chunk SET epoch = {1} "
                      "WHERE migration = {2} AND source_table = {3} AND chunk_number = {4}"),
@@ -167,8 +174,10 @@ void ChunkFence::lock(Session& target, const Chunk& chunk, std::uint64_t epoch) 
 
 void ChunkFence::complete(Session& target, const Chunk& chunk, std::uint64_t epoch,
                           std::uint64_t rows) const {
-  const std::array<Value, 6> parameters{std::string("done"), static_cast<std::int64_t>(rows),
-                                        migration_, chunk.table,
+  const std::array<Value, 6> parameters{std::string("done"),
+                                        static_cast<std::int64_t>(rows),
+                                        migration_,
+                                        chunk.table,
                                         static_cast<std::int64_t>(chunk.number),
                                         static_cast<std::int64_t>(epoch)};
   const Result changed = target.query(
@@ -182,9 +191,9 @@ void ChunkFence::complete(Session& target, const Chunk& chunk, std::uint64_t epo
 void ChunkFence::remove(Session& target) const {
   const std::array<Value, 1> parameters{migration_};
   for (const std::string_view table : {kChunk, kState}) {
-    target.query(spell(target.dialect(),
-                       fmt::format("DELETE FROM {} WHERE migration = {{1}}", table)),
-                 parameters);
+    target.query(
+        spell(target.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table)),
+        parameters);
     const Result left = target.query(fmt::format("SELECT COUNT(*) FROM {}", table));
     if (as_integer(left.rows.at(0).at(0)) == 0) target.execute(fmt::format("DROP TABLE {}", table));
   }

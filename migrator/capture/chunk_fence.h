@@ -1,14 +1,17 @@
-// The chunk fences F: which chunks of a backfill are being copied, and which are done, decided on the
-// target. (Protocol: "Backfill chunk".)
+// The chunk fences F: which chunks of a backfill are being copied, and which are done, decided on
+// the target. (Protocol: "Backfill chunk".)
 //
 // Two tables beside the data, so that plain SQL is all that is needed:
-//   _migrator_state  one row a migration: its random id, which ties the target to one checkpoint store
-//   _migrator_chunk  one row a chunk: (migration, table, number) -> (epoch, state, range, rows)
-// A chunk is claimed (`in_flight`, with the claimer's epoch) before it is read, and set `done` in the SAME
-// transaction as its rows. So whatever a checkpoint says, a chunk's rows are in the target exactly if its
-// fence says done; and a copier that was overtaken fails at lock(), because its epoch is no longer there.
+//   _migrator_state  one row a migration: its random id, which ties the target to one checkpoint
+//   store _migrator_chunk  one row a chunk: (migration, table, number) -> (epoch, state, range,
+//   rows)
+// A chunk is claimed (`in_flight`, with the claimer's epoch) before it is read, and set `done` in
+// the SAME transaction as its rows. So whatever a checkpoint says, a chunk's rows are in the target
+// exactly if its fence says done; and a copier that was overtaken fails at lock(), because its
+// epoch is no longer there.
 //
-// Threads: none of its own; all calls run on the session given. SQL is portable over the three engines.
+// Threads: none of its own; all calls run on the session given. SQL is portable over the three
+// engines.
 #pragma once
 
 #include <cstdint>
@@ -44,20 +47,21 @@ class ChunkFence {
   std::map<std::string, Done> done(Session& target) const;
 
   struct Claim {
-    bool done = false;        // its rows are in the target already
-    std::uint64_t rows = 0;   // where done
+    bool done = false;       // its rows are in the target already
+    std::uint64_t rows = 0;  // where done
   };
-  // Within an open transaction, which the caller commits before the chunk is read. Throws Error(fenced)
-  // when a higher epoch has claimed the chunk.
+  // Within an open transaction, which the caller commits before the chunk is read. Throws
+  // Error(fenced) when a higher epoch has claimed the chunk.
   Claim claim(Session& target, const Chunk& chunk, std::uint64_t epoch) const;
 
-  // First statement of the transaction that loads the rows. Throws Error(fenced) unless the chunk is in
-  // flight at exactly this epoch.
+  // First statement of the transaction that loads the rows. Throws Error(fenced) unless the chunk
+  // is in flight at exactly this epoch.
   void lock(Session& target, const Chunk& chunk, std::uint64_t epoch) const;
   // Last statement of that transaction. REQUIRES: lock() in the same one.
   void complete(Session& target, const Chunk& chunk, std::uint64_t epoch, std::uint64_t rows) const;
 
-  // Drops the fences and the state row of this migration, and the tables when no other one uses them.
+  // Drops the fences and the state row of this migration, and the tables when no other one uses
+  // them.
   void remove(Session& target) const;
 
  private:

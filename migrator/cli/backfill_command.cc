@@ -48,7 +48,8 @@ void print_result(const BackfillProgress& progress, double seconds) {
     std::string state = table.error.empty() ? std::string(name(table.state)) : "failed";
     if (table.rejects) state += fmt::format(", {} rejects", table.rejects);
     if (table.retries) state += fmt::format(", {} retries", table.retries);
-    rows.push_back({table.name, human_count(table.rows), human_bytes(table.bytes), state, table.way});
+    rows.push_back(
+        {table.name, human_count(table.rows), human_bytes(table.bytes), state, table.way});
   }
   std::fputs(columns(rows).c_str(), stdout);
   std::printf("%s rows in %s (%s rows/s)\n", human_count(progress.rows_now).c_str(),
@@ -71,7 +72,8 @@ int run_backfill(const Invocation& invocation) {
   for (const auto& [option, setting] : {std::pair{"jobs", "jobs"},
                                         {"rows-per-second", "rows_per_second"},
                                         {"bytes-per-second", "bytes_per_second"}}) {
-    if (options.flag(option)) apply_setting(plan.backfill, setting, options.get<std::string>(option));
+    if (options.flag(option))
+      apply_setting(plan.backfill, setting, options.get<std::string>(option));
   }
   MigrationRun migration(plan, invocation.interrupt, invocation.line);
   ProgressDisplay display;
@@ -116,8 +118,10 @@ int run_backfill(const Invocation& invocation) {
   }
   if (failed) return kFailed;
   if (rejects > 0) {
-    std::fprintf(stderr, "migrate: %llu rows were refused by the target\n  to do: see `migrate rejects PLAN`\n",
-                 static_cast<unsigned long long>(rejects));
+    std::fprintf(
+        stderr,
+        "migrate: %llu rows were refused by the target\n  to do: see `migrate rejects PLAN`\n",
+        static_cast<unsigned long long>(rejects));
     return kDifferences;
   }
   return kDone;

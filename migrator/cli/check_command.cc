@@ -42,9 +42,8 @@ int run_start(const Invocation& invocation) {
       "forget-target", "drop what an earlier run, whose checkpoint is lost, left on the target");
   if (!options.parse()) return kDone;
   MigrationRun migration(options.plan(), invocation.interrupt, invocation.line);
-  const StartReport report =
-      migration.start({.allow_existing = options.flag("allow-existing"),
-                       .forget_target = options.flag("forget-target")});
+  const StartReport report = migration.start({.allow_existing = options.flag("allow-existing"),
+                                              .forget_target = options.flag("forget-target")});
   if (options.json()) {
     const nlohmann::json document = {{"tables_created", report.tables_created},
                                      {"resumed", report.resumed}};

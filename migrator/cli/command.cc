@@ -13,16 +13,21 @@ namespace po = boost::program_options;
 
 int exit_code(const Error& error) {
   switch (error.kind()) {
-    case ErrorKind::usage: return kUsage;
-    case ErrorKind::gate: return kRefused;
-    case ErrorKind::cancelled: return kInterrupted;
-    default: return kFailed;
+    case ErrorKind::usage:
+      return kUsage;
+    case ErrorKind::gate:
+      return kRefused;
+    case ErrorKind::cancelled:
+      return kInterrupted;
+    default:
+      return kFailed;
   }
 }
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      {"plan", "--source URL --target URL [-o PLAN]", "look at both databases and draft a plan", run_plan},
+      {"plan", "--source URL --target URL [-o PLAN]", "look at both databases and draft a plan",
+       run_plan},
       {"check", "PLAN", "show what would stop the migration, and what would be made", run_check},
       {"start", "PLAN", "make the target's tables", run_start},
       {"backfill", "PLAN", "copy every row, in chunks that resume after any stop", run_backfill},
@@ -37,7 +42,10 @@ const std::vector<Command>& commands() {
 }
 
 Options::Options(const Invocation& invocation, std::vector<std::string> positional, bool many)
-    : invocation_(invocation), positional_(std::move(positional)), many_(many), description_("Options") {
+    : invocation_(invocation),
+      positional_(std::move(positional)),
+      many_(many),
+      description_("Options") {
   add()("help,h", "show this help")("json", "print one JSON document on standard output");
 }
 
@@ -56,12 +64,13 @@ bool Options::parse() {
   }
   const std::string help = "`migrate " + invocation_.command + " --help` shows its options";
   try {
-    po::store(po::command_line_parser(invocation_.arguments)
-                  .options(all)
-                  .positional(places)
-                  .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
-                  .run(),
-              values_);
+    po::store(
+        po::command_line_parser(invocation_.arguments)
+            .options(all)
+            .positional(places)
+            .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
+            .run(),
+        values_);
     if (flag("help")) {
       for (const Command& command : commands()) {
         if (command.name != invocation_.command) continue;
@@ -81,15 +90,18 @@ bool Options::parse() {
     throw Error(ErrorKind::usage, "unknown option " + error.get_option_name())
         .remedy(near.empty() ? help : fmt::format("did you mean {}?", near));
   } catch (const po::error& error) {
-    // The library's text may repeat the value given, and that may be a URL with a password: so not here.
+    // The library's text may repeat the value given, and that may be a URL with a password: so not
+    // here.
     const auto* named = dynamic_cast<const po::error_with_option_name*>(&error);
-    throw Error(ErrorKind::usage, named ? "wrong or missing value for option " + named->get_option_name()
-                                        : std::string("wrong arguments"))
+    throw Error(ErrorKind::usage,
+                named ? "wrong or missing value for option " + named->get_option_name()
+                      : std::string("wrong arguments"))
         .remedy(help);
   }
   for (const std::string& name : positional_) {
     if (values_.count(name) > 0) continue;
-    throw Error(ErrorKind::usage, fmt::format("migrate {}: {} is missing", invocation_.command, name))
+    throw Error(ErrorKind::usage,
+                fmt::format("migrate {}: {} is missing", invocation_.command, name))
         .remedy(help);
   }
   return true;

@@ -14,11 +14,11 @@ namespace migrator::cli {
 
 // Exit codes, the same for every command.
 enum Exit : int {
-  kDone = 0,         // done and clean
-  kFailed = 1,       // failed; what was done so far is kept
-  kUsage = 2,        // wrong usage or plan
-  kDifferences = 3,  // differences or rejects were found
-  kRefused = 4,      // a gate refused
+  kDone = 0,           // done and clean
+  kFailed = 1,         // failed; what was done so far is kept
+  kUsage = 2,          // wrong usage or plan
+  kDifferences = 3,    // differences or rejects were found
+  kRefused = 4,        // a gate refused
   kInterrupted = 130,  // stopped by a signal; the state is saved
 };
 int exit_code(const Error& error);
@@ -51,17 +51,20 @@ int run_pause(const Invocation& invocation);
 int run_resume(const Invocation& invocation);
 int run_set(const Invocation& invocation);
 
-// Parses a command's options and positional arguments. --help prints the command's help and gives an empty
-// optional: the command is done. Throws Error(usage), with the nearest known option.
+// Parses a command's options and positional arguments. --help prints the command's help and gives
+// an empty optional: the command is done. Throws Error(usage), with the nearest known option.
 class Options {
  public:
-  // positional: names of the positional arguments, the last of which takes all that follow if `many`.
+  // positional: names of the positional arguments, the last of which takes all that follow if
+  // `many`.
   Options(const Invocation& invocation, std::vector<std::string> positional, bool many = false);
 
   boost::program_options::options_description_easy_init add() { return description_.add_options(); }
   // False if --help was printed.
   bool parse();
-  bool has(const std::string& name) const { return values_.count(name) > 0 && !values_[name].defaulted(); }
+  bool has(const std::string& name) const {
+    return values_.count(name) > 0 && !values_[name].defaulted();
+  }
   template <typename T>
   T get(const std::string& name) const {
     return values_[name].as<T>();

@@ -58,14 +58,16 @@ std::string columns(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     if (widths.size() < row.size()) widths.resize(row.size());
-    for (std::size_t at = 0; at < row.size(); ++at) widths[at] = std::max(widths[at], width(row[at]));
+    for (std::size_t at = 0; at < row.size(); ++at)
+      widths[at] = std::max(widths[at], width(row[at]));
   }
   std::string out;
   for (std::size_t line = 0; line < rows.size(); ++line) {
     std::string text;
     for (std::size_t at = 0; at < rows[line].size(); ++at) {
       const std::string& cell = rows[line][at];
-      const std::string& sample = line == 0 && rows.size() > 1 && at < rows[1].size() ? rows[1][at] : cell;
+      const std::string& sample =
+          line == 0 && rows.size() > 1 && at < rows[1].size() ? rows[1][at] : cell;
       const bool right = !sample.empty() && sample[0] >= '0' && sample[0] <= '9';
       const std::string gap(widths[at] - width(cell), ' ');
       text += (at ? "  " : "") + (right ? gap + cell : cell + gap);
@@ -90,8 +92,8 @@ void print_findings(const std::vector<Finding>& findings, bool notes_too) {
     if (severity == Severity::note && !notes_too) continue;
     for (const Finding& finding : findings) {
       if (finding.severity != severity) continue;
-      std::fprintf(stderr, "%s: %s%s%s\n", std::string(name(severity)).c_str(), finding.table.c_str(),
-                   finding.table.empty() ? "" : ": ", finding.text.c_str());
+      std::fprintf(stderr, "%s: %s%s%s\n", std::string(name(severity)).c_str(),
+                   finding.table.c_str(), finding.table.empty() ? "" : ": ", finding.text.c_str());
       if (!finding.remedy.empty()) std::fprintf(stderr, "  to do: %s\n", finding.remedy.c_str());
     }
   }
@@ -105,7 +107,8 @@ void ProgressDisplay::show(const BackfillProgress& progress) {
   const auto now = Time::now();
   const auto period = terminal_ ? 250ms : 1000ms;
   if (shown_ != Time::time_point{} && now - shown_ < period) return;
-  const double since = std::chrono::duration<double>(now - (shown_ == Time::time_point{} ? start_ : shown_)).count();
+  const double since =
+      std::chrono::duration<double>(now - (shown_ == Time::time_point{} ? start_ : shown_)).count();
   if (since > 0) {
     // Smoothed over some five seconds, so that the remaining time does not jump.
     const double weight = 1 - std::exp(-since / 5);
@@ -129,7 +132,8 @@ void ProgressDisplay::clear() {
 void ProgressDisplay::draw(const BackfillProgress& progress, double rate, double bytes_rate) {
   winsize size{};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  const std::size_t screen_columns = known ? size.ws_col : 80, screen_rows = known ? size.ws_row : 24;
+  const std::size_t screen_columns = known ? size.ws_col : 80,
+                    screen_rows = known ? size.ws_row : 24;
   std::uint64_t rows = 0, wanted = 0, rejects = 0, retries = 0, left = 0;
   std::vector<std::vector<std::string>> table{{"table", "rows", "of about", "", "state", "how"}};
   std::size_t finished = 0;
@@ -160,9 +164,9 @@ void ProgressDisplay::draw(const BackfillProgress& progress, double rate, double
                                  human_count(rows), human_count(static_cast<std::uint64_t>(rate)),
                                  human_bytes(static_cast<std::uint64_t>(bytes_rate)));
   if (rate > 0 && left > 0) text += "  ETA " + human_duration(static_cast<double>(left) / rate);
-  std::string second = fmt::format("{} of {} tables done, {} jobs, chunks of {} rows", finished,
-                                   progress.tables.size(), progress.jobs,
-                                   human_count(progress.chunk_rows));
+  std::string second =
+      fmt::format("{} of {} tables done, {} jobs, chunks of {} rows", finished,
+                  progress.tables.size(), progress.jobs, human_count(progress.chunk_rows));
   if (retries) second += fmt::format(", {} retries", retries);
   if (rejects) second += fmt::format(", {} rejects", rejects);
   if (!progress.held.empty()) second += "  held: " + progress.held;
@@ -199,18 +203,21 @@ void ProgressDisplay::log(const BackfillProgress& progress, double rate, double 
                       {"retries", report.retries},
                       {"rejects", report.rejects}});
   }
-  nlohmann::json line = {{"progress", "backfill"},
-                         {"seconds", std::round(std::chrono::duration<double>(Time::now() - start_).count() * 10) / 10},
-                         {"rows", rows},
-                         {"rows_estimate", wanted},
-                         {"bytes", bytes},
-                         {"rows_per_second", static_cast<std::uint64_t>(rate)},
-                         {"bytes_per_second", static_cast<std::uint64_t>(bytes_rate)},
-                         {"retries", retries},
-                         {"rejects", rejects},
-                         {"held", progress.held},
-                         {"tables", tables}};
-  if (rate > 0) line["eta_seconds"] = static_cast<std::uint64_t>(static_cast<double>(wanted - rows) / rate);
+  nlohmann::json line = {
+      {"progress", "backfill"},
+      {"seconds",
+       std::round(std::chrono::duration<double>(Time::now() - start_).count() * 10) / 10},
+      {"rows", rows},
+      {"rows_estimate", wanted},
+      {"bytes", bytes},
+      {"rows_per_second", static_cast<std::uint64_t>(rate)},
+      {"bytes_per_second", static_cast<std::uint64_t>(bytes_rate)},
+      {"retries", retries},
+      {"rejects", rejects},
+      {"held", progress.held},
+      {"tables", tables}};
+  if (rate > 0)
+    line["eta_seconds"] = static_cast<std::uint64_t>(static_cast<double>(wanted - rows) / rate);
   std::fprintf(stderr, "%s\n", line.dump().c_str());
 }
 

@@ -1,4 +1,5 @@
-// How things look to a person: numbers, tables, progress. Everything a program should read is JSON instead.
+// How things look to a person: numbers, tables, progress. Everything a program should read is JSON
+// instead.
 #pragma once
 
 #include <chrono>
@@ -11,20 +12,20 @@
 
 namespace migrator::cli {
 
-std::string human_count(std::uint64_t count);     // 1,234,567
-std::string human_bytes(std::uint64_t bytes);     // 12.3 MiB
-std::string human_duration(double seconds);       // 42 s, 3:05 min, 2:07 h
+std::string human_count(std::uint64_t count);  // 1,234,567
+std::string human_bytes(std::uint64_t bytes);  // 12.3 MiB
+std::string human_duration(double seconds);    // 42 s, 3:05 min, 2:07 h
 
-// Rows of cells as aligned columns; the first row is the heading. Cells that begin with a digit are set to
-// the right.
+// Rows of cells as aligned columns; the first row is the heading. Cells that begin with a digit are
+// set to the right.
 std::string columns(const std::vector<std::vector<std::string>>& rows);
 
 void print_error(const Error& error);
 // Errors first. To standard error.
 void print_findings(const std::vector<Finding>& findings, bool notes_too);
 
-// The progress of a backfill: a block that is redrawn in place on a terminal, a JSON line a second else. On
-// standard error, so that standard output is the result's alone.
+// The progress of a backfill: a block that is redrawn in place on a terminal, a JSON line a second
+// else. On standard error, so that standard output is the result's alone.
 class ProgressDisplay {
  public:
   ProgressDisplay();

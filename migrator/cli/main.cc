@@ -19,33 +19,38 @@ namespace migrator::cli {
 namespace {
 
 void print_help() {
-  std::printf("migrate %s: zero-downtime migrations between PostgreSQL, MySQL/MariaDB and SQLite\n\n"
-              "usage: migrate COMMAND ...\n\n",
-              std::string(kVersion).c_str());
+  std::printf(
+      "migrate %s: zero-downtime migrations between PostgreSQL, MySQL/MariaDB and SQLite\n\n"
+      "usage: migrate COMMAND ...\n\n",
+      std::string(kVersion).c_str());
   std::vector<std::vector<std::string>> rows{{"command", ""}};
   for (const Command& command : commands()) {
     rows.push_back({"  " + command.name + " " + command.synopsis, command.summary});
   }
   rows.erase(rows.begin());
   std::fputs(columns(rows).c_str(), stdout);
-  std::printf("\nmigrate COMMAND --help shows a command's options.\n"
-              "Exit status: 0 done, 1 failed, 2 wrong usage or plan, 3 differences or rejects, 4 refused\n"
-              "by a gate, 130 interrupted (state saved: run it again to go on).\n");
+  std::printf(
+      "\nmigrate COMMAND --help shows a command's options.\n"
+      "Exit status: 0 done, 1 failed, 2 wrong usage or plan, 3 differences or rejects, 4 refused\n"
+      "by a gate, 130 interrupted (state saved: run it again to go on).\n");
 }
 
-// A password on the command line is there for every user of the machine to see: it is blotted out as soon as
-// it has been read. (Better: put the URL into a variable and give '${SOURCE_URL}'.)
+// A password on the command line is there for every user of the machine to see: it is blotted out
+// as soon as it has been read. (Better: put the URL into a variable and give '${SOURCE_URL}'.)
 void hide_secrets(int argc, char** argv) {
   for (int at = 1; at < argc; ++at) {
     char* scheme = std::strstr(argv[at], "://");
     if (!scheme) continue;
-    // Up to the last @, even where a / or ? before it makes the URL wrong: better too much than too little.
+    // Up to the last @, even where a / or ? before it makes the URL wrong: better too much than too
+    // little.
     char* const stop = argv[at] + std::strlen(argv[at]);
     char* sign = nullptr;
     for (char* c = scheme + 3; c < stop; ++c) {
       if (*c == '@') sign = c;
     }
-    char* colon = sign ? static_cast<char*>(std::memchr(scheme + 3, ':', static_cast<std::size_t>(sign - scheme - 3))) : nullptr;
+    char* colon = sign ? static_cast<char*>(std::memchr(
+                             scheme + 3, ':', static_cast<std::size_t>(sign - scheme - 3)))
+                       : nullptr;
     if (colon) std::memset(colon + 1, '*', static_cast<std::size_t>(sign - colon - 1));
     for (char* parameter = std::strstr(argv[at], "password="); parameter;
          parameter = std::strstr(parameter + 9, "password=")) {
@@ -54,8 +59,8 @@ void hide_secrets(int argc, char** argv) {
   }
 }
 
-// SIGINT and SIGTERM stop the command in good order; a second one at once. The signals are taken by a thread
-// of their own, where everything is allowed.
+// SIGINT and SIGTERM stop the command in good order; a second one at once. The signals are taken by
+// a thread of their own, where everything is allowed.
 void watch_signals(Interrupt& interrupt) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -70,7 +75,9 @@ void watch_signals(Interrupt& interrupt) {
       int signal = 0;
       if (sigwait(&signals, &signal) != 0) continue;
       if (count > 0) _exit(kInterrupted);
-      std::fprintf(stderr, "\nmigrate: stopping; the chunks in hand are rolled back (once more to stop at once)\n");
+      std::fprintf(
+          stderr,
+          "\nmigrate: stopping; the chunks in hand are rolled back (once more to stop at once)\n");
       std::thread([&interrupt] { interrupt.request(); }).detach();
     }
   }).detach();
@@ -94,7 +101,8 @@ int run(std::vector<std::string> words, Interrupt& interrupt) {
   for (const Command& command : commands()) {
     names.push_back(command.name);
     if (command.name != words[0]) continue;
-    const std::string plan = words.size() > 1 && words[1].find("://") == std::string::npos ? words[1] : "";
+    const std::string plan =
+        words.size() > 1 && words[1].find("://") == std::string::npos ? words[1] : "";
     const Invocation invocation{command.name,
                                 {words.begin() + 1, words.end()},
                                 "migrate " + command.name + (plan.empty() ? "" : " " + plan),
@@ -118,7 +126,8 @@ int guarded(const std::vector<std::string>& words, Interrupt& interrupt) {
     print_error(error);
     return exit_code(error);
   } catch (const std::bad_alloc&) {
-    print_error(Error(ErrorKind::permanent, "out of memory").remedy("lower backfill.jobs or max_bytes"));
+    print_error(
+        Error(ErrorKind::permanent, "out of memory").remedy("lower backfill.jobs or max_bytes"));
   } catch (const std::exception& error) {
     print_error(Error(ErrorKind::invariant, error.what())
                     .remedy("this is a bug: please report it with the command and the plan"));

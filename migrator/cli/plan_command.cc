@@ -68,7 +68,8 @@ void write_file(const std::string& path, const std::string& text) {
 std::uint64_t scan_rows(const std::string& text) {
   if (text == "full") return UINT64_MAX;
   if (text == "none") return 0;
-  if (!text.empty() && text.size() < 16 && text.find_first_not_of("0123456789") == std::string::npos) {
+  if (!text.empty() && text.size() < 16 &&
+      text.find_first_not_of("0123456789") == std::string::npos) {
     return std::stoull(text);
   }
   throw Error(ErrorKind::usage, "--scan takes a number of rows, `full` or `none`")
@@ -104,7 +105,8 @@ nlohmann::json to_json(const Draft& draft, const std::string& file) {
 
 int run_plan(const Invocation& invocation) {
   Options options(invocation, {});
-  options.add()("source", po::value<std::string>(), "URL of the database that is read; may hold ${ENV}")(
+  options.add()("source", po::value<std::string>(),
+                "URL of the database that is read; may hold ${ENV}")(
       "target", po::value<std::string>(), "URL of the database that is written; may hold ${ENV}")(
       "output,o", po::value<std::string>(), "where to write the plan; else to standard output")(
       "name", po::value<std::string>(), "the migration's name")(
@@ -143,9 +145,10 @@ int run_plan(const Invocation& invocation) {
     write_file(report, write_report(draft, file));
     if (!options.json()) {
       std::printf("plan:   %s\nreport: %s\n", file.c_str(), report.c_str());
-      std::printf("about %s rows in %zu tables, %s, from %s to %s\n", human_count(draft.rows).c_str(),
-                  draft.plan.tables.size(), human_bytes(draft.bytes).c_str(),
-                  draft.source_product.c_str(), draft.target_product.c_str());
+      std::printf("about %s rows in %zu tables, %s, from %s to %s\n",
+                  human_count(draft.rows).c_str(), draft.plan.tables.size(),
+                  human_bytes(draft.bytes).c_str(), draft.source_product.c_str(),
+                  draft.target_product.c_str());
     }
   }
   if (options.json()) {

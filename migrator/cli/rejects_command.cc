@@ -16,19 +16,21 @@ namespace po = boost::program_options;
 int list(const Options& options, const Plan& plan) {
   const auto store = open_store_for_reading(plan.checkpoint);
   const std::string table = options.flag("table") ? options.get<std::string>("table") : "";
-  const auto rejects = store->rejects(table, !options.flag("all"), options.get<std::size_t>("limit"));
+  const auto rejects =
+      store->rejects(table, !options.flag("all"), options.get<std::size_t>("limit"));
   const std::uint64_t open = store->open_rejects(table);
   if (options.json()) {
     nlohmann::json rows = nlohmann::json::array();
     for (const Reject& reject : rejects) {
-      rows.push_back({{"id", reject.id},
-                      {"table", reject.table},
-                      {"key", nlohmann::json::parse(encode_key(reject.key))},
-                      {"code", reject.code},
-                      {"error", reject.error},
-                      {"at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(reject.at)))},
-                      {"open", reject.open},
-                      {"resolution", reject.resolution}});
+      rows.push_back(
+          {{"id", reject.id},
+           {"table", reject.table},
+           {"key", nlohmann::json::parse(encode_key(reject.key))},
+           {"code", reject.code},
+           {"error", reject.error},
+           {"at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(reject.at)))},
+           {"open", reject.open},
+           {"resolution", reject.resolution}});
     }
     std::printf("%s\n", nlohmann::json{{"open", open}, {"rejects", rows}}.dump(2).c_str());
   } else {
@@ -53,7 +55,7 @@ int run_rejects(const Invocation& invocation) {
       "retry", "copy the open ones again, or the one of --id")(
       "resolve", "count the one of --id as settled, for the reason of --reason")(
       "id", po::value<std::int64_t>(), "which one")("reason", po::value<std::string>(),
-                                                     "why it is settled; kept in the checkpoint");
+                                                    "why it is settled; kept in the checkpoint");
   if (!options.parse()) return kDone;
   const Plan plan = options.plan();
   const std::optional<std::int64_t> id =

@@ -72,11 +72,11 @@ void print(const nlohmann::json& status) {
   std::printf("migration %s", status["name"].get<std::string>().c_str());
   if (status["running"].get<bool>()) {
     const auto& owner = status["owner"];
-    std::printf(", in the hands of pid %lld on %s (`%s`) since %s%s\n",
-                static_cast<long long>(owner["pid"].get<std::int64_t>()),
-                owner["host"].get<std::string>().c_str(), owner["command"].get<std::string>().c_str(),
-                owner["since"].get<std::string>().c_str(),
-                status["paused"].get<bool>() ? ", PAUSED" : "");
+    std::printf(
+        ", in the hands of pid %lld on %s (`%s`) since %s%s\n",
+        static_cast<long long>(owner["pid"].get<std::int64_t>()),
+        owner["host"].get<std::string>().c_str(), owner["command"].get<std::string>().c_str(),
+        owner["since"].get<std::string>().c_str(), status["paused"].get<bool>() ? ", PAUSED" : "");
   } else {
     std::printf(", no command is running\n");
   }
@@ -108,7 +108,8 @@ void print(const nlohmann::json& status) {
   for (const auto& event : status["events"]) {
     std::printf("%s  %s%s%s  %s\n", event["at"].get<std::string>().c_str(),
                 event["kind"].get<std::string>().c_str(), event["table"] == "" ? "" : "  ",
-                event["table"].get<std::string>().c_str(), event["text"].get<std::string>().c_str());
+                event["table"].get<std::string>().c_str(),
+                event["text"].get<std::string>().c_str());
   }
 }
 
@@ -125,7 +126,8 @@ int run_status(const Invocation& invocation) {
       const auto store = open_store_for_reading(plan.checkpoint);
       status = to_json(*store, plan.checkpoint);
     } else {
-      status = {{"checkpoint", plan.checkpoint}, {"tables", nlohmann::json::array()}, {"running", false}};
+      status = {
+          {"checkpoint", plan.checkpoint}, {"tables", nlohmann::json::array()}, {"running", false}};
     }
     if (options.json()) {
       std::printf("%s\n", status.dump(options.flag("watch") ? -1 : 2).c_str());

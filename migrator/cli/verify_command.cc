@@ -45,20 +45,24 @@ void print_results(const std::vector<TableComparison>& results, std::size_t show
     rows.push_back({table.table, human_count(table.rows_source), human_count(table.rows_target),
                     human_count(table.missing), human_count(table.extra),
                     human_count(table.differing),
-                    !table.complete ? "not compared" : table.equal() ? "equal" : "DIFFERENT"});
+                    !table.complete ? "not compared"
+                    : table.equal() ? "equal"
+                                    : "DIFFERENT"});
   }
   std::fputs(columns(rows).c_str(), stdout);
   for (const TableComparison& table : results) {
     std::size_t shown = 0;
     for (const Difference& difference : table.first) {
       if (++shown > show) break;
-      std::printf("%s: %s %s%s%s\n", table.table.c_str(), std::string(name(difference.kind)).c_str(),
-                  describe(difference.key).c_str(), difference.columns.empty() ? "" : ": ",
+      std::printf("%s: %s %s%s%s\n", table.table.c_str(),
+                  std::string(name(difference.kind)).c_str(), describe(difference.key).c_str(),
+                  difference.columns.empty() ? "" : ": ",
                   fmt::format("{}", fmt::join(difference.columns, ", ")).c_str());
     }
     const std::uint64_t all = table.missing + table.extra + table.differing;
     if (all > shown) {
-      std::printf("%s: and %s more\n", table.table.c_str(), human_count(all - std::min<std::uint64_t>(shown, show)).c_str());
+      std::printf("%s: and %s more\n", table.table.c_str(),
+                  human_count(all - std::min<std::uint64_t>(shown, show)).c_str());
     }
   }
 }
@@ -78,9 +82,10 @@ int run_verify(const Invocation& invocation) {
     std::fprintf(stderr, "\r\x1b[K%s: %s rows compared", table.table.c_str(),
                  human_count(table.rows_source).c_str());
   };
-  const auto results = migration.verify(
-      options.flag("table") ? options.get<std::vector<std::string>>("table") : std::vector<std::string>{},
-      tick);
+  const auto results =
+      migration.verify(options.flag("table") ? options.get<std::vector<std::string>>("table")
+                                             : std::vector<std::string>{},
+                       tick);
   if (terminal) std::fprintf(stderr, "\r\x1b[K");
   bool equal = true, complete = true;
   for (const TableComparison& table : results) {

@@ -58,7 +58,8 @@ Backfill::Backfill(const std::vector<TableRoute>& routes, CopyContext& context,
   }
 }
 
-// run() may have thrown with workers at their work: they end after the chunk in hand, and are joined.
+// run() may have thrown with workers at their work: they end after the chunk in hand, and are
+// joined.
 Backfill::~Backfill() {
   const std::lock_guard lock(mutex_);
   over_ = true;
@@ -139,8 +140,8 @@ bool Backfill::waits_for_parent(const Job& job) const {
   });
 }
 
-// The table to work on next: the largest that nobody works on, else the largest of the others. Null when
-// nothing is left for this worker.
+// The table to work on next: the largest that nobody works on, else the largest of the others. Null
+// when nothing is left for this worker.
 Backfill::Job* Backfill::take(int worker) {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -175,10 +176,11 @@ Backfill::Job* Backfill::take(int worker) {
     if (!anyone_working && !best) {
       for (const auto& job : jobs_) {
         if (!job->error && waits_for_parent(*job)) {
-          job->error = Error(ErrorKind::permanent,
-                             job->copy.route.name + ": not copied, as a table that it refers to failed")
-                           .table(job->copy.route.name)
-                           .remedy("mend that table's error and run the same command again");
+          job->error =
+              Error(ErrorKind::permanent,
+                    job->copy.route.name + ": not copied, as a table that it refers to failed")
+                  .table(job->copy.route.name)
+                  .remedy("mend that table's error and run the same command again");
         }
       }
       changed_.notify_all();

@@ -1,10 +1,10 @@
 // The backfill of all tables: workers over chunks and tables, largest first.
 //
-// One bad table does not stop the others: its error is kept in the outcome, and the rest goes on. Only what
-// concerns the whole run (a stop, a newer epoch, a broken promise) ends all workers.
+// One bad table does not stop the others: its error is kept in the outcome, and the rest goes on.
+// Only what concerns the whole run (a stop, a newer epoch, a broken promise) ends all workers.
 //
-// Threads: run() occupies the calling thread and starts the workers. set_jobs(), set_chunk_limits() and
-// progress() may be called from any thread meanwhile.
+// Threads: run() occupies the calling thread and starts the workers. set_jobs(), set_chunk_limits()
+// and progress() may be called from any thread meanwhile.
 #pragma once
 
 #include <chrono>
@@ -33,17 +33,18 @@ struct TableReport {
 };
 
 struct BackfillProgress {
-  std::vector<TableReport> tables;  // in the plan's order
+  std::vector<TableReport> tables;            // in the plan's order
   std::uint64_t rows_now = 0, bytes_now = 0;  // copied by this run
-  double copy_seconds = 0;    // since run() began, until its last worker ended
-  double finish_seconds = 0;  // foreign keys, sequences and statistics after that
+  double copy_seconds = 0;                    // since run() began, until its last worker ended
+  double finish_seconds = 0;                  // foreign keys, sequences and statistics after that
   std::uint64_t chunk_rows = 0;               // what the chunks aim at, of the table in work
   int jobs = 0;
   std::string held;  // why nothing moves: paused, throttled; "" otherwise
 };
 
 struct BackfillHooks {
-  // All chunks of the table are in: makes its indexes. On a worker's thread, with that worker's session.
+  // All chunks of the table are in: makes its indexes. On a worker's thread, with that worker's
+  // session.
   std::function<void(const TableRoute& route, Session& target)> finish_table;
   // Called several times a second while the run lasts, on run()'s thread.
   std::function<void(const BackfillProgress& progress)> tick;
@@ -55,8 +56,8 @@ class Backfill {
            int jobs, BackfillHooks hooks);
   ~Backfill();
 
-  // Copies until every table is done or has failed. Throws Error(cancelled) on a stop, after every chunk
-  // in hand was rolled back, and what concerns the whole run.
+  // Copies until every table is done or has failed. Throws Error(cancelled) on a stop, after every
+  // chunk in hand was rolled back, and what concerns the whole run.
   BackfillProgress run();
 
   void set_jobs(int jobs);

@@ -12,14 +12,16 @@ struct RetryPolicy {
   std::chrono::milliseconds first{1000};  // doubled each time
 };
 
-// Exponential backoff with full jitter: each wait is uniform in [0, first * 2^n]. (M. Brooker, "Exponential
-// Backoff And Jitter", AWS Architecture Blog, 2015: it spreads contending clients best.)
+// Exponential backoff with full jitter: each wait is uniform in [0, first * 2^n]. (M. Brooker,
+// "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: it spreads contending clients
+// best.)
 class Backoff {
  public:
-  Backoff(const RetryPolicy& policy, Interrupt& interrupt) : policy_(policy), interrupt_(interrupt) {}
+  Backoff(const RetryPolicy& policy, Interrupt& interrupt)
+      : policy_(policy), interrupt_(interrupt) {}
 
-  // Whether this error is worth another try; if so, waits first. False when the error is of a kind that
-  // another try cannot help, when the tries are used up, or when a stop was requested.
+  // Whether this error is worth another try; if so, waits first. False when the error is of a kind
+  // that another try cannot help, when the tries are used up, or when a stop was requested.
   bool again(const Error& error);
   // For the next thing to be tried.
   void reset() { used_ = 0; }

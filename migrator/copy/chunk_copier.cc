@@ -41,15 +41,22 @@ void ChunkCopier::run_pipelined(const std::function<bool()>& leave, const TableC
     while (true) {
       ChunkReader::Message message = reader.next(chunk_.has_value());
       switch (message.kind) {
-        case ChunkReader::Message::Kind::finished: return;
-        case ChunkReader::Message::Kind::claims: claim_alone(reader); break;
-        case ChunkReader::Message::Kind::batch: write(reader, std::move(message), form); break;
+        case ChunkReader::Message::Kind::finished:
+          return;
+        case ChunkReader::Message::Kind::claims:
+          claim_alone(reader);
+          break;
+        case ChunkReader::Message::Kind::batch:
+          write(reader, std::move(message), form);
+          break;
         case ChunkReader::Message::Kind::failed:
           if (!chunk_) chunk_ = message.chunk;
           fail(*message.error);
           finish(reader, *message.chunk);
           break;
-        case ChunkReader::Message::Kind::end: finish(reader, *message.chunk); break;
+        case ChunkReader::Message::Kind::end:
+          finish(reader, *message.chunk);
+          break;
       }
     }
   } catch (...) {
@@ -59,8 +66,8 @@ void ChunkCopier::run_pipelined(const std::function<bool()>& leave, const TableC
   }
 }
 
-// The chunk in hand cannot go on. Its transaction is rolled back at once, so that no lock is held while the
-// rest of its rows is discarded.
+// The chunk in hand cannot go on. Its transaction is rolled back at once, so that no lock is held
+// while the rest of its rows is discarded.
 void ChunkCopier::fail(const Error& error) {
   if (failed_) return;
   sink_.reset();
@@ -86,9 +93,8 @@ void ChunkCopier::write(ChunkReader& reader, ChunkReader::Message message,
         session.begin();
         context_.fence.lock(session, *chunk_, chunk_->epoch);
         stop_point("chunk_locked");
-        sink_ = sessions_.writer->load(
-            table_.route.write, form.layout,
-            table_.expects_present ? LoadMode::merge : LoadMode::direct);
+        sink_ = sessions_.writer->load(table_.route.write, form.layout,
+                                       table_.expects_present ? LoadMode::merge : LoadMode::direct);
       }
       sink_->write(message.batch);
       bytes_ += message.batch.bytes();
@@ -99,8 +105,8 @@ void ChunkCopier::write(ChunkReader& reader, ChunkReader::Message message,
   reader.recycle(std::move(message.batch));
 }
 
-// The chunk's rows are all there. In one transaction with them: the chunk is marked done, and the chunks
-// that wait for it are claimed.
+// The chunk's rows are all there. In one transaction with them: the chunk is marked done, and the
+// chunks that wait for it are claimed.
 void ChunkCopier::finish(ChunkReader& reader, const Chunk& chunk) {
   std::vector<Claimed> claimed;
   ChunkDone result;
@@ -230,8 +236,8 @@ bool ChunkCopier::run_colocated(const std::function<bool()>& leave) {
   }
 }
 
-// In this order: it detaches only outside of a transaction, and only from a session that is there. Which of the
-// two sessions was lost an error does not say; opening one anew costs little.
+// In this order: it detaches only outside of a transaction, and only from a session that is there.
+// Which of the two sessions was lost an error does not say; opening one anew costs little.
 void ChunkCopier::end_colocation(std::unique_ptr<Colocation>& colocation, const Error& error) {
   if (sessions_.writer) sessions_.writer.session().rollback();
   colocation.reset();
@@ -243,7 +249,8 @@ void ChunkCopier::end_colocation(std::unique_ptr<Colocation>& colocation, const 
 // The next chunk that is not on the target yet, claimed in a transaction of its own.
 std::optional<Chunk> ChunkCopier::take_colocated(const std::function<bool()>& leave) {
   while (true) {
-    const std::optional<Chunk> cut = leave() ? std::nullopt : table_.next_chunk(*sessions_.reader, context_);
+    const std::optional<Chunk> cut =
+        leave() ? std::nullopt : table_.next_chunk(*sessions_.reader, context_);
     if (!cut) return std::nullopt;
     Session& session = sessions_.writer.session();
     try {
@@ -260,8 +267,9 @@ std::optional<Chunk> ChunkCopier::take_colocated(const std::function<bool()>& le
   }
 }
 
-// Copies a claimed chunk, and claims the one after it in the same transaction, which is returned. After a
-// failure the chunk is recovered over the usual road, which may replace the session: so the co-location ends.
+// Copies a claimed chunk, and claims the one after it in the same transaction, which is returned.
+// After a failure the chunk is recovered over the usual road, which may replace the session: so the
+// co-location ends.
 std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& colocation,
                                                  const Chunk& chunk,
                                                  const std::function<bool()>& leave) {
@@ -270,7 +278,8 @@ std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& co
     if (!leave()) cut = table_.next_chunk(*sessions_.reader, context_);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
-    // No fault of the chunk in hand. take_colocated() meets the same error, and knows what to do with it.
+    // No fault of the chunk in hand. take_colocated() meets the same error, and knows what to do
+    // with it.
   }
   ChunkDone result;
   std::vector<Claimed> claimed;
@@ -281,13 +290,14 @@ std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& co
     stop_point("chunk_locked");
     const LoadCount count =
         colocation->copy(table_.route.read, table_.route.write, chunk.range,
-                        table_.expects_present ? LoadMode::merge : LoadMode::direct);
+                         table_.expects_present ? LoadMode::merge : LoadMode::direct);
     stop_point("chunk_loaded");
     // An attempt that died before its commit may have left rejects that are none.
     if (chunk.attempts > 0) context_.store.clear_rejects(table_.route.name, chunk.number);
     if (cut) claimed = claim({*cut});
     result.rows = count.inserted + count.present;
-    result.bytes = static_cast<std::uint64_t>(estimated_row_bytes() * static_cast<double>(result.rows));
+    result.bytes =
+        static_cast<std::uint64_t>(estimated_row_bytes() * static_cast<double>(result.rows));
     context_.fence.complete(session, chunk, chunk.epoch, result.rows);
     session.commit();
     stop_point("chunk_committed");

@@ -1,7 +1,9 @@
-// One worker on one table: claims chunks, loads their rows, and marks them done, each in the order that the
-// protocol asks for ("Backfill chunk"). Direct load first; what fails goes to ChunkRecovery.
+// One worker on one table: claims chunks, loads their rows, and marks them done, each in the order
+// that the protocol asks for ("Backfill chunk"). Direct load first; what fails goes to
+// ChunkRecovery.
 //
-// Threads: one copier a worker; run() occupies the calling thread and starts one more that reads ahead.
+// Threads: one copier a worker; run() occupies the calling thread and starts one more that reads
+// ahead.
 #pragma once
 
 #include <chrono>
@@ -20,9 +22,9 @@ class ChunkCopier {
   ChunkCopier(TableCopy& table, CopyContext& context, WorkerSessions& sessions)
       : table_(table), context_(context), sessions_(sessions) {}
 
-  // Copies chunks until the table has none left to hand out, or leave() says true; then finishes those in
-  // hand. Throws when a chunk could not be copied for a reason that another try cannot help: the chunk
-  // stays open, and the next run takes it up again.
+  // Copies chunks until the table has none left to hand out, or leave() says true; then finishes
+  // those in hand. Throws when a chunk could not be copied for a reason that another try cannot
+  // help: the chunk stays open, and the next run takes it up again.
   void run(const std::function<bool()>& leave);
 
  private:
@@ -56,8 +58,9 @@ class ChunkCopier {
   CopyContext& context_;
   WorkerSessions& sessions_;
   std::unique_ptr<RowSink> sink_;
-  std::optional<Chunk> chunk_;   // the one in hand
-  std::optional<Error> failed_;  // why the chunk in hand cannot go on; the rest of its rows is discarded
+  std::optional<Chunk> chunk_;  // the one in hand
+  std::optional<Error>
+      failed_;  // why the chunk in hand cannot go on; the rest of its rows is discarded
   std::uint64_t bytes_ = 0;
   std::chrono::steady_clock::time_point lap_start_ = std::chrono::steady_clock::now();
 };

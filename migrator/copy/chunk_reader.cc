@@ -30,7 +30,8 @@ ChunkReader::~ChunkReader() {
       const std::lock_guard lock(session_mutex_);
       if (canceller_) canceller_->cancel();
     }
-    // A cancellation between two statements has no effect: say it again until the thread has noticed.
+    // A cancellation between two statements has no effect: say it again until the thread has
+    // noticed.
     std::unique_lock lock(mutex_);
     to_writer_.wait_for(lock, std::chrono::milliseconds(50), [this] { return finished_; });
   }
@@ -104,9 +105,7 @@ void ChunkReader::cut_ahead(const std::stop_token& stop) {
 
 std::optional<Chunk> ChunkReader::take_granted(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  to_reader_.wait(lock, stop, [this] {
-    return !granted_.empty() || waiting_.empty();
-  });
+  to_reader_.wait(lock, stop, [this] { return !granted_.empty() || waiting_.empty(); });
   if (granted_.empty() || stop.stop_requested()) return std::nullopt;
   Chunk chunk = std::move(granted_.front());
   granted_.pop_front();
@@ -177,9 +176,8 @@ RowBatch ChunkReader::fresh_batch() {
 ChunkReader::Message ChunkReader::next(bool in_chunk) {
   std::unique_lock lock(mutex_);
   const auto claims_wait = [&] { return !in_chunk && !waiting_.empty(); };
-  to_writer_.wait(lock, context_.interrupt.token(), [&] {
-    return !messages_.empty() || claims_wait() || finished_;
-  });
+  to_writer_.wait(lock, context_.interrupt.token(),
+                  [&] { return !messages_.empty() || claims_wait() || finished_; });
   if (context_.interrupt.requested()) {
     lock.unlock();
     context_.interrupt.check();

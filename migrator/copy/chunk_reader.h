@@ -1,14 +1,16 @@
 // Reads a worker's chunks ahead of its writer, in a thread of its own.
 //
-// Measured: with the next chunk read while the last one is written, chunks cost nothing against one long
-// stream; without, a third of the speed is lost. So while the writer loads chunk n, the reader streams n and
-// then n+1, which is claimed already, and has cut n+2, whose claim the writer commits together with n.
+// Measured: with the next chunk read while the last one is written, chunks cost nothing against one
+// long stream; without, a third of the speed is lost. So while the writer loads chunk n, the reader
+// streams n and then n+1, which is claimed already, and has cut n+2, whose claim the writer commits
+// together with n.
 //
-// A chunk's road: cut here -> claims() -> claimed by the writer on the target -> granted() -> read here ->
-// batches and an end (or failed) message -> next(). Bytes in the queue are bounded by the budget.
+// A chunk's road: cut here -> claims() -> claimed by the writer on the target -> granted() -> read
+// here -> batches and an end (or failed) message -> next(). Bytes in the queue are bounded by the
+// budget.
 //
-// Threads: the public members are the writer's, one thread. The destructor cancels what is being read and
-// joins.
+// Threads: the public members are the writer's, one thread. The destructor cancels what is being
+// read and joins.
 #pragma once
 
 #include <condition_variable>
@@ -45,12 +47,14 @@ class ChunkReader {
               const TableCopy::Form& form, std::function<bool()> leave);
   ~ChunkReader();
 
-  // Waits for what to do next. in_chunk: the writer is in the middle of a chunk and takes no claims. Throws
-  // what stopped the reader altogether (no boundary could be read; a stop was requested).
+  // Waits for what to do next. in_chunk: the writer is in the middle of a chunk and takes no
+  // claims. Throws what stopped the reader altogether (no boundary could be read; a stop was
+  // requested).
   Message next(bool in_chunk);
   // The chunks that wait for a claim. They stay on the list until granted() or dropped().
   std::vector<Chunk> claims();
-  // Claimed and committed on the target: may be read. `read` is false for a chunk found done already.
+  // Claimed and committed on the target: may be read. `read` is false for a chunk found done
+  // already.
   void granted(const Chunk& chunk, bool read);
   // Gives a batch's memory back for the next one.
   void recycle(RowBatch batch);

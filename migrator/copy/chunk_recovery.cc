@@ -76,8 +76,9 @@ ChunkDone ChunkRecovery::copy(Way way) {
   } else {
     load(chunk_.range, way == Way::merge ? LoadMode::merge : LoadMode::direct);
   }
-  // The rejects are written down before the commit that makes the chunk done: after a crash in between the
-  // chunk is copied again, and its rejects with it. The other way round they would be forgotten.
+  // The rejects are written down before the commit that makes the chunk done: after a crash in
+  // between the chunk is copied again, and its rejects with it. The other way round they would be
+  // forgotten.
   for (const Reject& reject : rejects_) context_.store.put_reject(reject);
   stop_point("rejects_recorded");
   context_.fence.complete(session, chunk_, epoch_, count_.rows);
@@ -101,7 +102,8 @@ void ChunkRecovery::load(const KeyRange& range, LoadMode mode) {
   }
   const LoadCount count = sink->finish();
   if (count.present > 0 && !context_.allow_present) {
-    throw Error(ErrorKind::data, table_.route.name + ": the target takes this key for that of another row")
+    throw Error(ErrorKind::data,
+                table_.route.name + ": the target takes this key for that of another row")
         .table(table_.route.name)
         .duplicate_key(true)
         .remedy("give the target's key column a collation that tells all keys of the source apart");
@@ -133,7 +135,8 @@ void ChunkRecovery::bisect(const KeyRange& range) {
     }
     const std::optional<Key> middle = sessions_.recovery->nth_key(all, range, rows / 2);
     if (!middle || (range.upper && *middle == *range.upper)) {
-      throw Error(ErrorKind::transient, table_.route.name + ": rows went away while they were searched")
+      throw Error(ErrorKind::transient,
+                  table_.route.name + ": rows went away while they were searched")
           .table(table_.route.name)
           .remedy("run the same command again");
     }
@@ -177,14 +180,16 @@ void ChunkRecovery::reject(const KeyRange& range, const Error& error) {
   rejects_.push_back(std::move(reject));
   const std::uint64_t before = context_.store.open_rejects(table_.route.name);
   if (before + rejects_.size() <= context_.rejects_max) return;
-  for (const Reject& one : rejects_) context_.store.put_reject(one);  // for `migrate rejects` to show
+  for (const Reject& one : rejects_)
+    context_.store.put_reject(one);  // for `migrate rejects` to show
   throw Error(ErrorKind::permanent,
               fmt::format("{}: more than {} rows were refused by the target; the last one: {}",
                           table_.route.name, context_.rejects_max, error.what()))
       .table(table_.route.name)
       .code(error.code())
-      .remedy("see `migrate rejects PLAN`, correct the plan's types for this table, or raise "
-              "backfill.max_rejects");
+      .remedy(
+          "see `migrate rejects PLAN`, correct the plan's types for this table, or raise "
+          "backfill.max_rejects");
 }
 
 }  // namespace migrator

@@ -1,12 +1,15 @@
 // Copies one chunk again after it failed, without read-ahead, by whatever way fits the failure:
 //
-//   transient, in doubt   the same again, after a backoff; the target's fence says first whether a commit
+//   transient, in doubt   the same again, after a backoff; the target's fence says first whether a
+//   commit
 //                         whose answer was lost did happen
 //   duplicate key         merge: insert each row whose key is absent
-//   bad value             bisect the key range until the rows that the target refuses stand alone; they go
+//   bad value             bisect the key range until the rows that the target refuses stand alone;
+//   they go
 //                         to the reject list with their error, the others go in
 //
-// The chunk is claimed again at a new epoch, so nothing that is left of the failed attempt can commit.
+// The chunk is claimed again at a new epoch, so nothing that is left of the failed attempt can
+// commit.
 #pragma once
 
 #include <optional>
@@ -21,11 +24,13 @@ class ChunkRecovery {
   ChunkRecovery(TableCopy& table, CopyContext& context, WorkerSessions& sessions, Chunk chunk)
       : table_(table), context_(context), sessions_(sessions), chunk_(std::move(chunk)) {}
 
-  // Throws the last error when the chunk cannot be copied. REQUIRES: no transaction open on the writer.
+  // Throws the last error when the chunk cannot be copied. REQUIRES: no transaction open on the
+  // writer.
   ChunkDone run(Error error);
 
-  // Copies one refused row of a chunk that is done again: inserted if its key is absent still. Absent if
-  // that worked, with the row now in the target or gone from the source; else why it was refused.
+  // Copies one refused row of a chunk that is done again: inserted if its key is absent still.
+  // Absent if that worked, with the row now in the target or gone from the source; else why it was
+  // refused.
   std::optional<Error> retry(const Reject& reject);
 
  private:

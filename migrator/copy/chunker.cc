@@ -6,14 +6,15 @@
 namespace migrator {
 namespace {
 
-// The first chunk is small, so that a wrong guess about the rows costs little: some tenth of a second's worth
-// between two busy servers, some seconds' over a slow line. What one says of its size is known only when the
-// three after it are cut already, so small ones cost more than their number. Each next one may be eight times
-// as large, and half as large.
+// The first chunk is small, so that a wrong guess about the rows costs little: some tenth of a
+// second's worth between two busy servers, some seconds' over a slow line. What one says of its
+// size is known only when the three after it are cut already, so small ones cost more than their
+// number. Each next one may be eight times as large, and half as large.
 constexpr double kFirstBytes = 8 << 20;
 constexpr std::uint64_t kFirstRowsUnknown = 2000, kFirstRowsMost = 20'000;
 constexpr double kGrowthMost = 8;
-// Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its width.
+// Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its
+// width.
 constexpr double kDense = 0.5;
 
 std::optional<std::int64_t> as_single_integer(const std::optional<Key>& key) {
@@ -29,7 +30,8 @@ std::uint64_t distance(std::int64_t a, std::int64_t b) {
 
 }  // namespace
 
-Chunker::Chunker(CheckpointStore& store, std::string table, ReadSpec spec, const ChunkLimits& limits)
+Chunker::Chunker(CheckpointStore& store, std::string table, ReadSpec spec,
+                 const ChunkLimits& limits)
     : store_(store), table_(std::move(table)), spec_(std::move(spec)), limits_(limits) {
   const std::vector<Chunk> open = store.open_chunks(table_);
   left_over_.assign(open.begin(), open.end());
@@ -38,8 +40,8 @@ Chunker::Chunker(CheckpointStore& store, std::string table, ReadSpec spec, const
   cut_to_end_ = progress.cut_to_end;
   rows_ = kFirstRowsUnknown;
   if (progress.rows_estimate > 0 && progress.bytes_estimate > 0) {
-    bytes_per_row_ = static_cast<double>(progress.bytes_estimate) /
-                     static_cast<double>(progress.rows_estimate);
+    bytes_per_row_ =
+        static_cast<double>(progress.bytes_estimate) / static_cast<double>(progress.rows_estimate);
     rows_ = static_cast<std::uint64_t>(
         std::clamp<double>(kFirstBytes / bytes_per_row_, 1, kFirstRowsMost));
   }
@@ -55,8 +57,8 @@ bool Chunker::walks_integers() const {
 std::uint64_t Chunker::clamp(std::uint64_t rows) const {
   std::uint64_t most = limits_.rows_max;
   if (bytes_per_row_ > 0) {
-    most = std::min(most, static_cast<std::uint64_t>(static_cast<double>(limits_.bytes_max) /
-                                                     bytes_per_row_));
+    most = std::min(
+        most, static_cast<std::uint64_t>(static_cast<double>(limits_.bytes_max) / bytes_per_row_));
   }
   return std::clamp<std::uint64_t>(rows, 1, std::max<std::uint64_t>(most, 1));
 }
@@ -94,12 +96,14 @@ std::optional<Key> Chunker::boundary(Source& source) {
   return upper;
 }
 
-// A dense integer key needs no query: at most n rows have keys in (k, k + n]. Absent near the end of the
-// table, where the query decides whether this is the last chunk.
+// A dense integer key needs no query: at most n rows have keys in (k, k + n]. Absent near the end
+// of the table, where the query decides whether this is the last chunk.
 std::optional<Key> Chunker::integer_boundary(Source& source) {
   const auto low = as_single_integer(frontier_);
   if (!low) return std::nullopt;
-  const auto reaches_end = [&] { return !last_ || *last_ <= *low || distance(*low, *last_) <= rows_; };
+  const auto reaches_end = [&] {
+    return !last_ || *last_ <= *low || distance(*low, *last_) <= rows_;
+  };
   if (reaches_end()) last_ = as_single_integer(source.last_key(spec_));
   if (reaches_end()) return std::nullopt;
   return Key{*low + static_cast<std::int64_t>(rows_)};
@@ -108,7 +112,8 @@ std::optional<Key> Chunker::integer_boundary(Source& source) {
 void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
                     std::chrono::microseconds took) {
   const std::lock_guard lock(mutex_);
-  const auto low = as_single_integer(chunk.range.lower), high = as_single_integer(chunk.range.upper);
+  const auto low = as_single_integer(chunk.range.lower),
+             high = as_single_integer(chunk.range.upper);
   if (low && high && spec_.where.empty() &&
       static_cast<double>(rows) < kDense * static_cast<double>(distance(*low, *high))) {
     dense_ = false;
@@ -117,12 +122,13 @@ void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
   // Half of the old value, half of the new: rows differ in size from chunk to chunk.
   const double observed = static_cast<double>(bytes) / static_cast<double>(rows);
   bytes_per_row_ = bytes_per_row_ == 0 ? observed : (bytes_per_row_ + observed) / 2;
-  const double per_row = static_cast<double>(std::max<std::int64_t>(took.count(), 1)) /
-                         static_cast<double>(rows);
+  const double per_row =
+      static_cast<double>(std::max<std::int64_t>(took.count(), 1)) / static_cast<double>(rows);
   const double wanted =
       static_cast<double>(std::chrono::microseconds(limits_.target).count()) / per_row;
   const double now = static_cast<double>(rows_);
-  rows_ = clamp(static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * kGrowthMost))));
+  rows_ = clamp(
+      static_cast<std::uint64_t>(std::llround(std::clamp(wanted, now / 2, now * kGrowthMost))));
 }
 
 bool Chunker::exhausted() const {

@@ -1,10 +1,10 @@
-// Cuts a table into chunks: consecutive half-open ranges of its key, each of about as many rows as are
-// copied in the target time.
+// Cuts a table into chunks: consecutive half-open ranges of its key, each of about as many rows as
+// are copied in the target time.
 //
-// The frontier only moves forward, the last range has no upper bound, and every boundary is a key that the
-// source itself gave (or, for a dense integer key, a number within the key's reach): no row lies between
-// two chunks or in both, whatever the key's type, collation or gaps. What an earlier run cut and did not
-// finish is handed out first.
+// The frontier only moves forward, the last range has no upper bound, and every boundary is a key
+// that the source itself gave (or, for a dense integer key, a number within the key's reach): no
+// row lies between two chunks or in both, whatever the key's type, collation or gaps. What an
+// earlier run cut and did not finish is handed out first.
 //
 // Threads: next() and learn() may be called by several workers; each brings its own Source.
 #pragma once
@@ -30,15 +30,15 @@ class Chunker {
  public:
   Chunker(CheckpointStore& store, std::string table, ReadSpec spec, const ChunkLimits& limits);
 
-  // The next chunk to copy; absent when everything has been handed out. Asks the source for the boundary,
-  // and may throw what it throws: nothing is cut then, and next() may be called again.
+  // The next chunk to copy; absent when everything has been handed out. Asks the source for the
+  // boundary, and may throw what it throws: nothing is cut then, and next() may be called again.
   std::optional<Chunk> next(Source& source);
 
   // A chunk that was handed out and not copied: it is handed out again.
   void give_back(const Chunk& chunk);
 
-  // How a chunk went: the next ones are cut accordingly. took is the whole time that the chunk occupied a
-  // worker, waiting for rate limits included.
+  // How a chunk went: the next ones are cut accordingly. took is the whole time that the chunk
+  // occupied a worker, waiting for rate limits included.
   void learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
              std::chrono::microseconds took);
 
@@ -63,9 +63,9 @@ class Chunker {
   std::deque<Chunk> left_over_;
   std::optional<Key> frontier_;
   bool cut_to_end_ = false;
-  std::uint64_t rows_ = 0;           // aimed at
-  double bytes_per_row_ = 0;         // first the catalog's estimate; 0: not known
-  bool dense_ = false;               // integer keys: few gaps, so a boundary needs no query
+  std::uint64_t rows_ = 0;            // aimed at
+  double bytes_per_row_ = 0;          // first the catalog's estimate; 0: not known
+  bool dense_ = false;                // integer keys: few gaps, so a boundary needs no query
   std::optional<std::int64_t> last_;  // integer keys: the highest, when last asked
 };
 

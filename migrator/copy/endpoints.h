@@ -35,14 +35,16 @@ struct Opened {
 
 inline Opened<Source> open_source(const Endpoints& endpoints, Interrupt& interrupt) {
   Opened<Source> opened;
-  opened.side = endpoints.source_adapter().open_source(endpoints.source_url, endpoints.source_options);
+  opened.side =
+      endpoints.source_adapter().open_source(endpoints.source_url, endpoints.source_options);
   opened.registration = interrupt.watch(opened.session());
   return opened;
 }
 
 inline Opened<Target> open_target(const Endpoints& endpoints, Interrupt& interrupt) {
   Opened<Target> opened;
-  opened.side = endpoints.target_adapter().open_target(endpoints.target_url, endpoints.target_options);
+  opened.side =
+      endpoints.target_adapter().open_target(endpoints.target_url, endpoints.target_options);
   opened.registration = interrupt.watch(opened.session());
   return opened;
 }

@@ -1,7 +1,7 @@
 // One place to stop a running command: it wakes every waiter and cancels every statement in flight.
 //
-// Threads: everything may be called from any thread; request() also right after a signal handler set a flag
-// (not from the handler itself: cancelling talks to servers).
+// Threads: everything may be called from any thread; request() also right after a signal handler
+// set a flag (not from the handler itself: cancelling talks to servers).
 #pragma once
 
 #include <chrono>
@@ -33,8 +33,8 @@ class Interrupt {
 
   Registration watch(Session& session) { return Registration(*this, session.canceller()); }
 
-  // Stops everything. A cancellation that comes between two statements has no effect, so call it again
-  // until the threads have ended.
+  // Stops everything. A cancellation that comes between two statements has no effect, so call it
+  // again until the threads have ended.
   void request();
   bool requested() const { return stop_.stop_requested(); }
   std::stop_token token() const { return stop_.get_token(); }

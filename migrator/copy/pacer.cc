@@ -52,13 +52,13 @@ void Pacer::admit(std::uint64_t rows, std::uint64_t bytes, const std::stop_token
   const auto pay = [now = Time::now()](Time::time_point& paid, std::uint64_t amount,
                                        std::uint64_t rate) {
     if (rate == 0) return now;
-    const auto cost = std::chrono::duration_cast<Time::duration>(std::chrono::duration<double>(
-        static_cast<double>(amount) / static_cast<double>(rate)));
+    const auto cost = std::chrono::duration_cast<Time::duration>(
+        std::chrono::duration<double>(static_cast<double>(amount) / static_cast<double>(rate)));
     paid = std::max<Time::time_point>(paid, now - kBurst) + cost;
     return paid;
   };
-  const auto until = std::max(pay(rows_paid_, rows, rows_per_second_),
-                              pay(bytes_paid_, bytes, bytes_per_second_));
+  const auto until =
+      std::max(pay(rows_paid_, rows, rows_per_second_), pay(bytes_paid_, bytes, bytes_per_second_));
   const std::uint64_t rows_rate = rows_per_second_, bytes_rate = bytes_per_second_;
   // A change of the limits frees whoever waits for the old ones.
   const auto changed = [&] {

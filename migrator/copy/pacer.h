@@ -25,10 +25,11 @@ class Pacer {
   std::string reason() const;  // why nothing moves now, or ""
 
   // Both return early when the caller's own stop is requested, too.
-  // Between chunks, where no transaction is open: waits out a hold. Throws Error(cancelled) on a stop.
+  // Between chunks, where no transaction is open: waits out a hold. Throws Error(cancelled) on a
+  // stop.
   void between_chunks(const std::stop_token& stop = {});
-  // After rows were read: waits until the rate allows them. May be called inside a transaction, since it
-  // waits no longer than the rows take at the rate. Throws Error(cancelled) on a stop.
+  // After rows were read: waits until the rate allows them. May be called inside a transaction,
+  // since it waits no longer than the rows take at the rate. Throws Error(cancelled) on a stop.
   void admit(std::uint64_t rows, std::uint64_t bytes, const std::stop_token& stop = {});
 
  private:

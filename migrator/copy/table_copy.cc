@@ -6,7 +6,8 @@ namespace migrator {
 
 namespace {
 
-// How long a claim is good for in a store that many processes share; this one's lock is the process itself.
+// How long a claim is good for in a store that many processes share; this one's lock is the process
+// itself.
 constexpr std::chrono::milliseconds kLease{60'000};
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What the workers of a backfill share: about one table (TableCopy), and about the whole run (CopyContext).
+// What the workers of a backfill share: about one table (TableCopy), and about the whole run
+// (CopyContext).
 #pragma once
 
 #include <atomic>
@@ -26,12 +27,13 @@ struct CopyContext {
   Interrupt& interrupt;
   Pacer& pacer;
   RetryPolicy retry;
-  std::uint64_t epoch = 0;         // of this run: what it claims, it claims with this or higher
-  std::uint64_t rejects_max = 0;   // per table
+  std::uint64_t epoch = 0;           // of this run: what it claims, it claims with this or higher
+  std::uint64_t rejects_max = 0;     // per table
   std::size_t read_ahead_bytes = 0;  // per worker
-  bool colocate = true;            // use a co-located copy where there is one
-  // The target's tables may have held rows before. If not, a fenced chunk never finds one of its keys there,
-  // and a key that counts as present is another one that the target's collation takes for the same.
+  bool colocate = true;              // use a co-located copy where there is one
+  // The target's tables may have held rows before. If not, a fenced chunk never finds one of its
+  // keys there, and a key that counts as present is another one that the target's collation takes
+  // for the same.
   bool allow_present = false;
 };
 
@@ -43,16 +45,18 @@ class TableCopy {
   const TableRoute& route;
   Chunker chunker;
 
-  // The layout in which this table's rows travel, and what turns them into the target's types. Chosen at
-  // the first call, with whichever sessions ask first: sessions of one side are all alike.
+  // The layout in which this table's rows travel, and what turns them into the target's types.
+  // Chosen at the first call, with whichever sessions ask first: sessions of one side are all
+  // alike.
   struct Form {
     RowLayout layout;
     std::unique_ptr<const Transcoder> transcoder;  // null where the layout is wire rows
   };
   const Form& form(Source& source, Target& target);
 
-  // Cuts the next chunk and claims it in the checkpoint store, for this run's epoch. Waits for the disk, so
-  // that a cut which the target remembers is never forgotten here: call it where that costs no loading time.
+  // Cuts the next chunk and claims it in the checkpoint store, for this run's epoch. Waits for the
+  // disk, so that a cut which the target remembers is never forgotten here: call it where that
+  // costs no loading time.
   std::optional<Chunk> next_chunk(Source& source, CopyContext& context);
 
   // A row is counted here when its chunk is committed.
@@ -60,7 +64,8 @@ class TableCopy {
   // How the rows travel, for people: "pgcopy-binary", "ATTACH", "cells".
   void set_way(const std::string& way);
   std::string way() const;
-  // The last merge found rows that were there already, so the next chunk merges without trying first.
+  // The last merge found rows that were there already, so the next chunk merges without trying
+  // first.
   std::atomic<bool> expects_present{false};
 
  private:

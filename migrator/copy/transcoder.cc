@@ -29,10 +29,17 @@ bool fits_integer(RowBatch&, Cell& cell, const Type&, const Type& to) {
   std::int64_t low = std::numeric_limits<std::int64_t>::min();
   std::int64_t high = std::numeric_limits<std::int64_t>::max();
   switch (to.kind) {
-    case TypeKind::boolean: low = 0, high = 1; break;
-    case TypeKind::int16: low = -32'768, high = 32'767; break;
-    case TypeKind::int32: low = INT32_MIN, high = INT32_MAX; break;
-    default: break;
+    case TypeKind::boolean:
+      low = 0, high = 1;
+      break;
+    case TypeKind::int16:
+      low = -32'768, high = 32'767;
+      break;
+    case TypeKind::int32:
+      low = INT32_MIN, high = INT32_MAX;
+      break;
+    default:
+      break;
   }
   return cell.integer >= low && cell.integer <= high;
 }
@@ -125,12 +132,11 @@ bool real_to_decimal(RowBatch& batch, Cell& cell, const Type& from, const Type& 
   if (!std::isfinite(cell.real)) return false;
   // 1 + 309 digits before the point at the most, and 17 behind 324 zeros at the least.
   std::array<char, 400> digits;
-  const auto printed =
-      from.kind == TypeKind::float32
-          ? std::to_chars(digits.data(), digits.data() + digits.size(),
-                          static_cast<float>(cell.real), std::chars_format::fixed)
-          : std::to_chars(digits.data(), digits.data() + digits.size(), cell.real,
-                          std::chars_format::fixed);
+  const auto printed = from.kind == TypeKind::float32
+                           ? std::to_chars(digits.data(), digits.data() + digits.size(),
+                                           static_cast<float>(cell.real), std::chars_format::fixed)
+                           : std::to_chars(digits.data(), digits.data() + digits.size(), cell.real,
+                                           std::chars_format::fixed);
   if (printed.ec != std::errc()) return false;
   put_text(batch, cell, {digits.data(), static_cast<std::size_t>(printed.ptr - digits.data())});
   return fits_decimal(batch, cell, from, to);
@@ -197,9 +203,15 @@ bool timestamp_to_date(RowBatch&, Cell& cell, const Type&, const Type&) {
 bool temporal_to_text(RowBatch& batch, Cell& cell, const Type& from, const Type&) {
   std::string text;
   switch (from.kind) {
-    case TypeKind::date: print_date(text, cell.integer); break;
-    case TypeKind::time: print_time(text, cell.integer, from.precision); break;
-    default: print_timestamp(text, cell.integer, from.precision); break;
+    case TypeKind::date:
+      print_date(text, cell.integer);
+      break;
+    case TypeKind::time:
+      print_time(text, cell.integer, from.precision);
+      break;
+    default:
+      print_timestamp(text, cell.integer, from.precision);
+      break;
   }
   if (from.kind == TypeKind::timestamptz) text += "+00";
   put_text(batch, cell, text);
@@ -211,10 +223,18 @@ bool text_to_temporal(RowBatch& batch, Cell& cell, const Type& from, const Type&
   std::int64_t value = 0;
   bool read = false;
   switch (to.kind) {
-    case TypeKind::date: read = parse_date(text, value); break;
-    case TypeKind::time: read = parse_time(text, value); break;
-    case TypeKind::timestamp: read = parse_timestamp(text, value); break;
-    default: read = parse_timestamptz(text, value); break;
+    case TypeKind::date:
+      read = parse_date(text, value);
+      break;
+    case TypeKind::time:
+      read = parse_time(text, value);
+      break;
+    case TypeKind::timestamp:
+      read = parse_timestamp(text, value);
+      break;
+    default:
+      read = parse_timestamptz(text, value);
+      break;
   }
   if (!read) return false;
   cell.integer = value;
@@ -256,37 +276,66 @@ bool bytes_to_text(RowBatch& batch, Cell& cell, const Type&, const Type&) {
   return is_valid_utf8(batch.bytes_of(cell));
 }
 
-enum class Family { integer, uint64, decimal, real, text, json, bytes, date, time, timestamp, uuid, opaque };
+enum class Family {
+  integer,
+  uint64,
+  decimal,
+  real,
+  text,
+  json,
+  bytes,
+  date,
+  time,
+  timestamp,
+  uuid,
+  opaque
+};
 
 Family family(TypeKind kind) {
   switch (kind) {
     case TypeKind::boolean:
     case TypeKind::int16:
     case TypeKind::int32:
-    case TypeKind::int64: return Family::integer;
-    case TypeKind::uint64: return Family::uint64;
-    case TypeKind::decimal: return Family::decimal;
+    case TypeKind::int64:
+      return Family::integer;
+    case TypeKind::uint64:
+      return Family::uint64;
+    case TypeKind::decimal:
+      return Family::decimal;
     case TypeKind::float32:
-    case TypeKind::float64: return Family::real;
-    case TypeKind::text: return Family::text;
-    case TypeKind::json: return Family::json;
-    case TypeKind::bytes: return Family::bytes;
-    case TypeKind::date: return Family::date;
-    case TypeKind::time: return Family::time;
+    case TypeKind::float64:
+      return Family::real;
+    case TypeKind::text:
+      return Family::text;
+    case TypeKind::json:
+      return Family::json;
+    case TypeKind::bytes:
+      return Family::bytes;
+    case TypeKind::date:
+      return Family::date;
+    case TypeKind::time:
+      return Family::time;
     case TypeKind::timestamp:
-    case TypeKind::timestamptz: return Family::timestamp;
-    case TypeKind::uuid: return Family::uuid;
-    case TypeKind::opaque: return Family::opaque;
+    case TypeKind::timestamptz:
+      return Family::timestamp;
+    case TypeKind::uuid:
+      return Family::uuid;
+    case TypeKind::opaque:
+      return Family::opaque;
   }
   return Family::opaque;
 }
 
 int width(TypeKind kind) {
   switch (kind) {
-    case TypeKind::boolean: return 1;
-    case TypeKind::int16: return 2;
-    case TypeKind::int32: return 4;
-    default: return 8;
+    case TypeKind::boolean:
+      return 1;
+    case TypeKind::int16:
+      return 2;
+    case TypeKind::int32:
+      return 4;
+    default:
+      return 8;
   }
 }
 
@@ -300,19 +349,27 @@ std::vector<Transcoder::Convert> Transcoder::plan(const Column& from, const Colu
   why_not.clear();
   if (x == y) {
     switch (x) {
-      case Family::integer: return width(b.kind) < width(a.kind) ? std::vector<Convert>{fits_integer} : std::vector<Convert>{};
+      case Family::integer:
+        return width(b.kind) < width(a.kind) ? std::vector<Convert>{fits_integer}
+                                             : std::vector<Convert>{};
       case Family::decimal: {
         const bool wider = b.precision == 0 || (a.precision != 0 && b.scale >= a.scale &&
                                                 b.precision - b.scale >= a.precision - a.scale);
         return wider ? std::vector<Convert>{} : std::vector<Convert>{fits_decimal};
       }
-      case Family::real: return b.kind == TypeKind::float32 && a.kind == TypeKind::float64 ? std::vector<Convert>{narrow_real} : std::vector<Convert>{};
+      case Family::real:
+        return b.kind == TypeKind::float32 && a.kind == TypeKind::float64
+                   ? std::vector<Convert>{narrow_real}
+                   : std::vector<Convert>{};
       case Family::time:
-      case Family::timestamp: return shorter_fraction ? std::vector<Convert>{fits_fraction} : std::vector<Convert>{};
+      case Family::timestamp:
+        return shorter_fraction ? std::vector<Convert>{fits_fraction} : std::vector<Convert>{};
       case Family::opaque:
-        if (from.native_type != to.native_type) why_not = "it can only be copied to the very same type";
+        if (from.native_type != to.native_type)
+          why_not = "it can only be copied to the very same type";
         return {};
-      default: return {};
+      default:
+        return {};
     }
   }
   struct Way {
@@ -375,8 +432,8 @@ Transcoder::Transcoder(const std::vector<Column>& from, const std::vector<Column
     }
     if (!why_not.empty()) {
       throw Error(ErrorKind::usage,
-                  fmt::format("{}: column `{}` cannot go to `{}` ({}): {}", table, from[column].name,
-                              to[column].name, to[column].native_type, why_not))
+                  fmt::format("{}: column `{}` cannot go to `{}` ({}): {}", table,
+                              from[column].name, to[column].name, to[column].native_type, why_not))
           .table(table)
           .remedy("give the column another type on the target, or drop it with `columns:`");
     }
@@ -387,15 +444,20 @@ Transcoder::Transcoder(const std::vector<Column>& from, const std::vector<Column
 void Transcoder::mark(RowBatch& batch, Cell& cell, const Cell& before, const Type& from) {
   cell = before;
   const Family kind = family(from.kind);
-  const bool temporal =
-      kind == Family::date || kind == Family::time || kind == Family::timestamp;
+  const bool temporal = kind == Family::date || kind == Family::time || kind == Family::timestamp;
   switch (cell.tag) {
     case Tag::integer:
-      temporal ? temporal_to_text(batch, cell, from, from) : integer_to_text(batch, cell, from, from);
+      temporal ? temporal_to_text(batch, cell, from, from)
+               : integer_to_text(batch, cell, from, from);
       break;
-    case Tag::unsigned_integer: unsigned_to_text(batch, cell, from, from); break;
-    case Tag::real: real_to_text(batch, cell, from, from); break;
-    default: break;
+    case Tag::unsigned_integer:
+      unsigned_to_text(batch, cell, from, from);
+      break;
+    case Tag::real:
+      real_to_text(batch, cell, from, from);
+      break;
+    default:
+      break;
   }
   cell.tag = Tag::misfit;
 }
@@ -414,11 +476,12 @@ void Transcoder::apply(RowBatch& batch, Misfits misfits) const {
         continue;
       }
       throw Error(ErrorKind::data,
-                  fmt::format("{}: a value of column `{}` ({}) does not fit the target's {}", table_,
-                              names_[step.column], describe(step.from), describe(step.to)))
+                  fmt::format("{}: a value of column `{}` ({}) does not fit the target's {}",
+                              table_, names_[step.column], describe(step.from), describe(step.to)))
           .table(table_)
-          .remedy("give the column a wider type on the target (`columns: {...: {type: ...}}`), or "
-                  "correct the value and run `migrate rejects PLAN --retry`");
+          .remedy(
+              "give the column a wider type on the target (`columns: {...: {type: ...}}`), or "
+              "correct the value and run `migrate rejects PLAN --retry`");
     }
   }
 }

@@ -1,7 +1,8 @@
 // Turns cells of the source's column types into cells of the target's, where the two differ.
 //
-// Chosen once per table, applied per batch in place: a column whose cells are the same on both sides costs
-// nothing. A value arrives equal or apply() throws; nothing is rounded, cut or guessed. (types.md's rule.)
+// Chosen once per table, applied per batch in place: a column whose cells are the same on both
+// sides costs nothing. A value arrives equal or apply() throws; nothing is rounded, cut or guessed.
+// (types.md's rule.)
 //
 // Threads: immutable after make; apply() may run on several threads, each with its own batch.
 #pragma once
@@ -16,15 +17,17 @@ namespace migrator {
 
 class Transcoder {
  public:
-  // Throws Error(usage) naming the columns if there is no lossless way from one's type to the other's.
-  Transcoder(const std::vector<Column>& from, const std::vector<Column>& to, const std::string& table);
+  // Throws Error(usage) naming the columns if there is no lossless way from one's type to the
+  // other's.
+  Transcoder(const std::vector<Column>& from, const std::vector<Column>& to,
+             const std::string& table);
 
   // Why values cannot go from the one column to the other; "" if they can.
   static std::string refusal(const Column& from, const Column& to);
 
   bool identity() const { return steps_.empty(); }
-  // For a value that the target's type cannot hold: throws Error(data) naming table and column, or marks it.
-  // What the source has marked stays marked.
+  // For a value that the target's type cannot hold: throws Error(data) naming table and column, or
+  // marks it. What the source has marked stays marked.
   void apply(RowBatch& batch, Misfits misfits = Misfits::refuse) const;
 
  private:

@@ -16,8 +16,8 @@
 namespace migrator {
 namespace {
 
-// Bytes that all workers' read-ahead may hold together, and the least that each has. 64 MiB is some 150'000
-// rows of 400 bytes: more than what a server sends while the other commits.
+// Bytes that all workers' read-ahead may hold together, and the least that each has. 64 MiB is some
+// 150'000 rows of 400 bytes: more than what a server sends while the other commits.
 constexpr std::size_t kReadAheadBytes = 64u << 20;
 constexpr std::size_t kReadAheadBytesLeast = 2u << 20;
 
@@ -191,8 +191,9 @@ void MigrationRun::refuse_changed_plan(CheckpointStore& store) const {
     difference += "\n  " + line;
   }
   throw Error(ErrorKind::gate, "the plan has changed since this migration was begun:" + difference)
-      .remedy("take the change back; or begin a new migration with another name, checkpoint and empty "
-              "target tables");
+      .remedy(
+          "take the change back; or begin a new migration with another name, checkpoint and empty "
+          "target tables");
 }
 
 void MigrationRun::adopt_target(const StartOptions& options, StartReport& report) {
@@ -200,10 +201,14 @@ void MigrationRun::adopt_target(const StartOptions& options, StartReport& report
   const auto known = store().migration();
   if (options.forget_target) {
     if (known) {
-      throw Error(ErrorKind::gate, "the checkpoint store of this migration is there: the target is not "
-                                   "forgotten")
-          .remedy("run `migrate backfill PLAN`: it goes on; or, to begin anew, empty the target tables, "
-                  "move " + plan_.checkpoint + " away and say --forget-target again");
+      throw Error(ErrorKind::gate,
+                  "the checkpoint store of this migration is there: the target is not "
+                  "forgotten")
+          .remedy(
+              "run `migrate backfill PLAN`: it goes on; or, to begin anew, empty the target "
+              "tables, "
+              "move " +
+              plan_.checkpoint + " away and say --forget-target again");
     }
     fence_.install(target);
     fence_.remove(target);
@@ -220,10 +225,11 @@ void MigrationRun::adopt_target(const StartOptions& options, StartReport& report
   std::uint64_t chunks_done = 0;
   for (const TableProgress& table : store().tables()) chunks_done += table.chunks_done;
   if (!fence_.owner_id(target) && chunks_done > 0) {
-    throw Error(ErrorKind::gate,
-                fmt::format("the checkpoint store has {} chunks done, but the target knows nothing of "
-                            "this migration: it was emptied, restored, or is another database",
-                            chunks_done))
+    throw Error(
+        ErrorKind::gate,
+        fmt::format("the checkpoint store has {} chunks done, but the target knows nothing of "
+                    "this migration: it was emptied, restored, or is another database",
+                    chunks_done))
         .remedy("give the plan its target back; or empty the target tables, move " +
                 plan_.checkpoint + " away and begin anew");
   }
@@ -239,10 +245,11 @@ void MigrationRun::refuse_lost_rows() {
   std::map<std::string, ChunkFence::Done> done = fence_.done(target);
   for (const TableProgress& table : store().tables()) {
     if (table.chunks_done <= done[table.table].chunks) continue;
-    throw Error(ErrorKind::gate,
-                fmt::format("{}: the checkpoint store has {} chunks done, the target only {}: was the "
-                            "target restored from an older copy?",
-                            table.table, table.chunks_done, done[table.table].chunks))
+    throw Error(
+        ErrorKind::gate,
+        fmt::format("{}: the checkpoint store has {} chunks done, the target only {}: was the "
+                    "target restored from an older copy?",
+                    table.table, table.chunks_done, done[table.table].chunks))
         .table(table.table)
         .remedy(remedy);
   }
@@ -274,8 +281,9 @@ StartReport MigrationRun::start(const StartOptions& options) {
   if (!report.tables_created.empty()) {
     // The target's own spelling of the new tables' types decides how rows are written.
     const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
-    Routes routes = resolve_routes(plan_, around.source, around.target,
-                                   both.source.session().dialect(), both.target.session().dialect());
+    Routes routes =
+        resolve_routes(plan_, around.source, around.target, both.source.session().dialect(),
+                       both.target.session().dialect());
     throw_on_errors(routes.findings, ErrorKind::invariant);
     both.routes = std::move(routes.tables);
   }
@@ -287,8 +295,8 @@ StartReport MigrationRun::start(const StartOptions& options) {
 }
 
 BackfillProgress MigrationRun::backfill(const StartOptions& options,
-                                     std::function<void(const BackfillProgress&)> tick,
-                                     std::function<void(const StartReport&)> started) {
+                                        std::function<void(const BackfillProgress&)> tick,
+                                        std::function<void(const StartReport&)> started) {
   const StartReport report = start(options);
   if (started) started(report);
   Sides& both = sides();
@@ -296,17 +304,18 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   const bool concurrent = both.target.session().dialect().concurrent_writers();
   const int jobs = concurrent ? settings.jobs : 1;
   Pacer pacer(interrupt_);
-  CopyContext context{.endpoints = endpoints_,
-                      .store = store(),
-                      .fence = fence_,
-                      .interrupt = interrupt_,
-                      .pacer = pacer,
-                      .retry = {},
-                      .epoch = store().next_epoch(fence_.highest_epoch(both.target.session())),
-                      .rejects_max = settings.rejects_max,
-                      .read_ahead_bytes = std::max(kReadAheadBytesLeast, kReadAheadBytes / jobs),
-                      .colocate = true,
-                      .allow_present = options.allow_existing || store().step_done("allow_existing")};
+  CopyContext context{
+      .endpoints = endpoints_,
+      .store = store(),
+      .fence = fence_,
+      .interrupt = interrupt_,
+      .pacer = pacer,
+      .retry = {},
+      .epoch = store().next_epoch(fence_.highest_epoch(both.target.session())),
+      .rejects_max = settings.rejects_max,
+      .read_ahead_bytes = std::max(kReadAheadBytesLeast, kReadAheadBytes / jobs),
+      .colocate = true,
+      .allow_present = options.allow_existing || store().step_done("allow_existing")};
   if (options.allow_existing) store().mark_step("allow_existing");
   BackfillHooks hooks;
   hooks.tick = std::move(tick);
@@ -315,8 +324,8 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   };
   store().add_event({Clock::now(), "backfill_started", "", fmt::format("epoch {}", context.epoch)});
   Backfill backfill(both.routes, context,
-                    {settings.chunk_target, settings.chunk_rows_max, settings.chunk_bytes_max}, jobs,
-                    std::move(hooks));
+                    {settings.chunk_target, settings.chunk_rows_max, settings.chunk_bytes_max},
+                    jobs, std::move(hooks));
   BackfillProgress result;
   {
     const Steering steering(settings, store(), endpoints_, interrupt_, pacer, backfill);
@@ -324,7 +333,8 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   }
   const bool all_in = std::all_of(result.tables.begin(), result.tables.end(),
                                   [](const TableReport& table) { return table.error.empty(); });
-  // The sessions of before the copy may have been cut in the meantime: by a restart, or for idleness.
+  // The sessions of before the copy may have been cut in the meantime: by a restart, or for
+  // idleness.
   renew_sides();
   refuse_lost_rows();
   if (all_in) {
@@ -345,9 +355,10 @@ void MigrationRun::finish_tables() {
                                       [](const Column& column) { return column.nullable; });
     if (!nullable) continue;
     if (const std::uint64_t rows = both.source->null_keys(route.read)) {
-      throw Error(ErrorKind::gate, fmt::format("{}: {} rows with NULL in their key came in during the "
-                                               "copy, and were not copied",
-                                               route.name, rows))
+      throw Error(ErrorKind::gate,
+                  fmt::format("{}: {} rows with NULL in their key came in during the "
+                              "copy, and were not copied",
+                              route.name, rows))
           .table(route.name)
           .remedy("give these rows a key and run the same command again");
     }
@@ -362,8 +373,8 @@ void MigrationRun::finish_tables() {
   store().mark_step("target_finished");
 }
 
-std::vector<TableComparison> MigrationRun::verify(const std::vector<std::string>& only,
-                                               std::function<void(const TableComparison&)> tick) {
+std::vector<TableComparison> MigrationRun::verify(
+    const std::vector<std::string>& only, std::function<void(const TableComparison&)> tick) {
   resolve({.allow_existing = true}, true);
   for (const std::string& name : only) {
     const bool known = std::any_of(plan_.tables.begin(), plan_.tables.end(),
@@ -373,7 +384,8 @@ std::vector<TableComparison> MigrationRun::verify(const std::vector<std::string>
     for (const TablePlan& table : plan_.tables) names.push_back(table.name);
     const std::string near = nearest(name, names);
     throw Error(ErrorKind::usage, fmt::format("the plan has no table `{}`", name))
-        .remedy(near.empty() ? "name a table of the plan" : fmt::format("did you mean `{}`?", near));
+        .remedy(near.empty() ? "name a table of the plan"
+                             : fmt::format("did you mean `{}`?", near));
   }
   Comparer comparer(endpoints_, interrupt_, plan_.verify.sample_log);
   std::vector<TableComparison> results;
@@ -393,8 +405,8 @@ std::vector<TableComparison> MigrationRun::verify(const std::vector<std::string>
       result.error = error.what();
       result.remedy = error.remedy();
     }
-    store().put_verify({result.table, Clock::now(), result.rows_source, result.missing, result.extra,
-                        result.differing, result.complete});
+    store().put_verify({result.table, Clock::now(), result.rows_source, result.missing,
+                        result.extra, result.differing, result.complete});
     if (tick) tick(result);
     results.push_back(std::move(result));
   }
@@ -420,7 +432,16 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
   StartReport unused;
   adopt_target({}, unused);
   Pacer pacer(interrupt_);
-  CopyContext context{endpoints_, store(), fence_, interrupt_, pacer, {}, 0, 0, 0, false,
+  CopyContext context{endpoints_,
+                      store(),
+                      fence_,
+                      interrupt_,
+                      pacer,
+                      {},
+                      0,
+                      0,
+                      0,
+                      false,
                       store().step_done("allow_existing")};
   WorkerSessions sessions;
   for (const TableRoute& route : sides().routes) {

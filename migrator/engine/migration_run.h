@@ -53,13 +53,13 @@ class MigrationRun {
   };
   CheckReport check(const StartOptions& options);
 
-  // Target schema, chunk fences, identity. Safe to run again. Throws Error(usage) where the plan does not
-  // fit the source, Error(gate) where preflight refuses, where the plan has changed, where another process
-  // holds the store or another migration the target.
+  // Target schema, chunk fences, identity. Safe to run again. Throws Error(usage) where the plan
+  // does not fit the source, Error(gate) where preflight refuses, where the plan has changed, where
+  // another process holds the store or another migration the target.
   StartReport start(const StartOptions& options);
 
-  // start(), then every row, then indexes, foreign keys and sequences. The progress returned has the errors
-  // of tables that failed.
+  // start(), then every row, then indexes, foreign keys and sequences. The progress returned has
+  // the errors of tables that failed.
   BackfillProgress backfill(const StartOptions& options,
                             std::function<void(const BackfillProgress&)> tick,
                             std::function<void(const StartReport&)> started);

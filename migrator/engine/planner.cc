@@ -11,8 +11,8 @@
 namespace migrator {
 namespace {
 
-// Rows a second that a modest pair of servers takes in, for the estimate only; `migrate backfill` shows what
-// it really is.
+// Rows a second that a modest pair of servers takes in, for the estimate only; `migrate backfill`
+// shows what it really is.
 constexpr std::uint64_t kRowsPerSecondLow = 30'000, kRowsPerSecondHigh = 150'000;
 
 std::string default_name(const Url& source, const Url& target) {
@@ -71,8 +71,8 @@ class Drafter {
 
  private:
   Routes resolve() const {
-    return resolve_routes(draft_.plan, source_catalog_, target_catalog_, source_.session().dialect(),
-                          target_.session().dialect());
+    return resolve_routes(draft_.plan, source_catalog_, target_catalog_,
+                          source_.session().dialect(), target_.session().dialect());
   }
 
   void choose_tables() {
@@ -102,7 +102,8 @@ class Drafter {
     }
   }
 
-  // A column that is called boolean and holds other numbers (MySQL's tinyint(1)) becomes a small integer.
+  // A column that is called boolean and holds other numbers (MySQL's tinyint(1)) becomes a small
+  // integer.
   void settle_booleans(TablePlan& plan) {
     const TableSchema* table = nullptr;
     for (const TableSchema& candidate : source_catalog_.tables) {
@@ -114,13 +115,13 @@ class Drafter {
     for (const Column& column : table->columns) {
       if (column.type.kind != TypeKind::boolean || column.generated) continue;
       const std::string name = from.quote(column.name);
-      const Result found = source_.session().query(
-          fmt::format("SELECT COUNT(*) FROM (SELECT {0} FROM {1} WHERE {0} IS NOT NULL{2}) s WHERE {0} "
-                      "NOT IN (FALSE, TRUE)",
-                      name, from.quote(table->name),
-                      options_.scan_rows == UINT64_MAX
-                          ? ""
-                          : fmt::format(" LIMIT {}", std::max<std::uint64_t>(options_.scan_rows, 1))));
+      const Result found = source_.session().query(fmt::format(
+          "SELECT COUNT(*) FROM (SELECT {0} FROM {1} WHERE {0} IS NOT NULL{2}) s WHERE {0} "
+          "NOT IN (FALSE, TRUE)",
+          name, from.quote(table->name),
+          options_.scan_rows == UINT64_MAX
+              ? ""
+              : fmt::format(" LIMIT {}", std::max<std::uint64_t>(options_.scan_rows, 1))));
       const std::int64_t others = as_integer(found.rows.at(0).at(0));
       if (others == 0) continue;
       Column integer = column;
@@ -130,8 +131,9 @@ class Drafter {
       plan.columns[column.name].type = to.map_column(integer, from.engine()).column.native_type;
       draft_.findings.push_back(
           {Severity::note, plan.name,
-           fmt::format("column `{}` holds {} values other than 0 and 1: it becomes {}, not a boolean",
-                       column.name, others, plan.columns[column.name].type),
+           fmt::format(
+               "column `{}` holds {} values other than 0 and 1: it becomes {}, not a boolean",
+               column.name, others, plan.columns[column.name].type),
            ""});
     }
   }
@@ -143,9 +145,9 @@ class Drafter {
         estimate.rows_scanned = scan(route);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::data && error.kind() != ErrorKind::usage) throw;
-        draft_.findings.push_back(
-            {Severity::error, route.name, std::string("a value would not arrive: ") + error.what(),
-             error.remedy()});
+        draft_.findings.push_back({Severity::error, route.name,
+                                   std::string("a value would not arrive: ") + error.what(),
+                                   error.remedy()});
       }
     }
     draft_.rows += estimate.rows;
@@ -227,7 +229,8 @@ std::string write_report(const Draft& draft, const std::string& plan_file) {
   out += fmt::format("From {} to {}. The plan is in `{}`.\n\n", draft.source_product,
                      draft.target_product, plan_file);
   out += fmt::format(
-      "About {} rows in {} tables, {}. The copy may take from {} to {}; the target needs about {} of "
+      "About {} rows in {} tables, {}. The copy may take from {} to {}; the target needs about {} "
+      "of "
       "space, and as much again for its log.\n\n",
       draft.rows, draft.plan.tables.size(), human_bytes(draft.bytes),
       human_seconds(draft.rows / kRowsPerSecondHigh), human_seconds(draft.rows / kRowsPerSecondLow),
@@ -245,13 +248,17 @@ std::string write_report(const Draft& draft, const std::string& plan_file) {
       if (finding.severity != severity) continue;
       if (!titled) out += fmt::format("\n## {}\n\n", titles[static_cast<int>(severity)]);
       titled = true;
-      out += fmt::format("- {}{}{}\n", finding.table.empty() ? "" : "`" + finding.table + "`: ",
-                         finding.text, finding.remedy.empty() ? "" : "\n  - " + finding.remedy);
+      out += fmt::format("- {}{}{}\n",
+                         finding.table.empty() ? "" : "`" + finding.table + "`: ", finding.text,
+                         finding.remedy.empty() ? "" : "\n  - " + finding.remedy);
     }
   }
   out += "\n## Next\n\n```\n";
-  out += fmt::format("migrate check {0}\nmigrate backfill {0}\nmigrate verify {0}\n```\n", plan_file);
-  out += "\nWrites to the source are not followed in this version: stop the writers before the backfill.\n";
+  out +=
+      fmt::format("migrate check {0}\nmigrate backfill {0}\nmigrate verify {0}\n```\n", plan_file);
+  out +=
+      "\nWrites to the source are not followed in this version: stop the writers before the "
+      "backfill.\n";
   return out;
 }
 

@@ -1,5 +1,5 @@
-// `migrate plan`: looks at both databases and drafts the plan that a person would have written, with a
-// report of everything that was found.
+// `migrate plan`: looks at both databases and drafts the plan that a person would have written,
+// with a report of everything that was found.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct PlannerOptions {
   std::string name;                  // "": made of the databases' names
   std::vector<std::string> only;     // tables to take; empty: all
   std::vector<std::string> without;  // tables to leave out
-  // Rows of each table whose values are read and encoded for the target, without being sent: what would be
-  // refused is found now and not at two in the morning. 0: none.
+  // Rows of each table whose values are read and encoded for the target, without being sent: what
+  // would be refused is found now and not at two in the morning. 0: none.
   std::uint64_t scan_rows = 20'000;
 };
 
@@ -38,11 +38,13 @@ struct Draft {
   std::map<std::string, std::vector<std::string>> comments() const;
 };
 
-// Throws Error; findings of severity error mean that the plan needs a decision of the user before it runs.
+// Throws Error; findings of severity error mean that the plan needs a decision of the user before
+// it runs.
 Draft draft_plan(const Url& source, const Url& target, const PlannerOptions& options,
                  Interrupt& interrupt);
 
-// The report in Markdown: what is copied, how it is mapped, what is not carried, how long it may take.
+// The report in Markdown: what is copied, how it is mapped, what is not carried, how long it may
+// take.
 std::string write_report(const Draft& draft, const std::string& plan_file);
 
 }  // namespace migrator

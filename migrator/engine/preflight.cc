@@ -80,8 +80,9 @@ class Preflight {
     } catch (const Error& error) {
       if (error.scope() == ErrorScope::session) throw;
       add(Severity::error, route.name, std::string("the source cannot be read: ") + error.what(),
-          route.read.where.empty() ? error.remedy()
-                                   : "check the plan's `where` for this table: it is SQL of the source");
+          route.read.where.empty()
+              ? error.remedy()
+              : "check the plan's `where` for this table: it is SQL of the source");
       return false;
     }
   }
@@ -89,8 +90,9 @@ class Preflight {
   void check_types(const TableRoute& route) {
     for (std::size_t at = 0; at < route.read.columns.size(); ++at) {
       const Column &from = route.read.columns[at], &to = route.write.columns[at];
-      const bool wire = source_.session().dialect().engine() == target_.session().dialect().engine() &&
-                        from.native_type == to.native_type;
+      const bool wire =
+          source_.session().dialect().engine() == target_.session().dialect().engine() &&
+          from.native_type == to.native_type;
       const std::string why = wire ? "" : Transcoder::refusal(from, to);
       if (why.empty()) continue;
       add(Severity::error, route.name,
@@ -144,8 +146,8 @@ class Preflight {
         "`migrate verify` shows where they differ");
   }
 
-  // Where the target enforces foreign keys at once, parents are copied before their children; that leaves
-  // tables that refer to themselves, and circles.
+  // Where the target enforces foreign keys at once, parents are copied before their children; that
+  // leaves tables that refer to themselves, and circles.
   void check_foreign_keys() {
     if (!target_.session().dialect().enforces_foreign_keys()) return;
     std::map<std::string, std::set<std::string>> parents;
@@ -156,16 +158,19 @@ class Preflight {
         parents[route.write.table.name].insert(key.referenced_table.name);
         if (key.referenced_table.name != route.write.table.name) continue;
         add(Severity::error, route.name,
-            fmt::format("foreign key {} of the target refers to its own table, and rows come in the "
-                        "order of their key",
-                        key.name),
+            fmt::format(
+                "foreign key {} of the target refers to its own table, and rows come in the "
+                "order of their key",
+                key.name),
             "drop it on the target; where the source has it, it is made again after the rows");
       }
     }
     for (const TableRoute& route : routes_) {
       if (in_circle(route.write.table.name, parents)) {
-        add(Severity::error, route.name, "the target's foreign keys go in a circle through this table",
-            "drop one of them on the target; where the source has it, it is made again after the rows");
+        add(Severity::error, route.name,
+            "the target's foreign keys go in a circle through this table",
+            "drop one of them on the target; where the source has it, it is made again after the "
+            "rows");
       }
     }
   }
@@ -199,8 +204,8 @@ class Preflight {
 
 }  // namespace
 
-std::vector<Finding> preflight(const Plan& plan, const std::vector<TableRoute>& routes, Source& source,
-                               Target& target, CheckpointStore* store,
+std::vector<Finding> preflight(const Plan& plan, const std::vector<TableRoute>& routes,
+                               Source& source, Target& target, CheckpointStore* store,
                                const PreflightOptions& options) {
   return Preflight(plan, routes, source, target, store, options).run();
 }

@@ -1,5 +1,5 @@
-// What must hold before rows move, asked of both servers. Reads only, except for statements that change no
-// row inside a transaction that is rolled back.
+// What must hold before rows move, asked of both servers. Reads only, except for statements that
+// change no row inside a transaction that is rolled back.
 #pragma once
 
 #include <vector>
@@ -16,8 +16,8 @@ struct PreflightOptions {
 };
 
 // The store may be null, before there is one. Findings of severity error must stop the migration.
-std::vector<Finding> preflight(const Plan& plan, const std::vector<TableRoute>& routes, Source& source,
-                               Target& target, CheckpointStore* store,
+std::vector<Finding> preflight(const Plan& plan, const std::vector<TableRoute>& routes,
+                               Source& source, Target& target, CheckpointStore* store,
                                const PreflightOptions& options);
 
 }  // namespace migrator

@@ -16,10 +16,12 @@ std::uint64_t parse_count(const std::string& name, const std::string& value, std
                           std::uint64_t most) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < least || number > most) {
+  if (error != std::errc() || end != value.data() + value.size() || number < least ||
+      number > most) {
     throw Error(ErrorKind::usage,
                 fmt::format("{} must be a whole number from {} to {}", name, least, most))
-        .remedy("for example: migrate set PLAN " + name + "=" + std::to_string(std::max(least, std::uint64_t{1})));
+        .remedy("for example: migrate set PLAN " + name + "=" +
+                std::to_string(std::max(least, std::uint64_t{1})));
   }
   return number;
 }
@@ -52,8 +54,8 @@ void apply_setting(BackfillPlan& plan, const std::string& name, const std::strin
   } else if (name == "max_bytes") {
     plan.chunk_bytes_max = parse_size(value);
   } else {
-    const std::string near = nearest(name, {"jobs", "rows_per_second", "bytes_per_second", "target_ms",
-                                            "max_rows", "max_bytes"});
+    const std::string near = nearest(name, {"jobs", "rows_per_second", "bytes_per_second",
+                                            "target_ms", "max_rows", "max_bytes"});
     throw Error(ErrorKind::usage, fmt::format("there is no setting `{}`", name))
         .remedy(near.empty() ? "settings: jobs, rows_per_second, bytes_per_second, target_ms, "
                                "max_rows, max_bytes"
@@ -68,7 +70,8 @@ bool in_window(std::string_view window, std::chrono::system_clock::time_point no
     throw Error(ErrorKind::usage, fmt::format("`{}` is not a window of time", window))
         .remedy("write a window as \"22:00-06:00\", in UTC");
   }
-  const int from = minutes_of_day(window.substr(0, dash)), to = minutes_of_day(window.substr(dash + 1));
+  const int from = minutes_of_day(window.substr(0, dash)),
+            to = minutes_of_day(window.substr(dash + 1));
   const auto of_day = now - std::chrono::floor<std::chrono::days>(now);
   const int minute =
       static_cast<int>(std::chrono::duration_cast<std::chrono::minutes>(of_day).count());
@@ -98,8 +101,9 @@ void Steering::apply(const Control& control) {
   ChunkLimits limits{now.chunk_target, now.chunk_rows_max, now.chunk_bytes_max};
   if (now.rows_per_second > 0) {
     // A chunk must not hold its transaction open for longer than the target time at this rate.
-    const auto at_rate = static_cast<std::uint64_t>(
-        static_cast<double>(now.rows_per_second) * std::chrono::duration<double>(now.chunk_target).count());
+    const auto at_rate =
+        static_cast<std::uint64_t>(static_cast<double>(now.rows_per_second) *
+                                   std::chrono::duration<double>(now.chunk_target).count());
     limits.rows_max = std::clamp<std::uint64_t>(at_rate, 1, limits.rows_max);
   }
   backfill_.set_chunk_limits(limits);
@@ -140,7 +144,8 @@ void Steering::follow_store(const std::stop_token& stop) {
   }
 }
 
-// Samples both servers. A server that does not answer is no reason to hold: the copy itself will say so.
+// Samples both servers. A server that does not answer is no reason to hold: the copy itself will
+// say so.
 void Steering::watch_servers(const std::stop_token& stop) {
   Opened<Source> source;
   Opened<Target> target;
@@ -153,7 +158,8 @@ void Steering::watch_servers(const std::stop_token& stop) {
       return fmt::format("{}: replica lag {:.1f} s > {:.1f} s", side, *sample.replica_lag_seconds,
                          max_lag);
     }
-    if (limit.max_lock_waits > 0 && sample.lock_waits && *sample.lock_waits > limit.max_lock_waits) {
+    if (limit.max_lock_waits > 0 && sample.lock_waits &&
+        *sample.lock_waits > limit.max_lock_waits) {
       return fmt::format("{}: {} sessions wait for locks (max {})", side, *sample.lock_waits,
                          limit.max_lock_waits);
     }

@@ -1,9 +1,9 @@
-// Steers a running backfill from outside: `migrate pause|resume|set` through the checkpoint store, the
-// plan's rates and time window, and the load of both servers.
+// Steers a running backfill from outside: `migrate pause|resume|set` through the checkpoint store,
+// the plan's rates and time window, and the load of both servers.
 //
-// Threads: start() runs two threads until the object is destroyed: one for the store, which must answer
-// within a second, and one for the servers, which may be slow to answer. Only the constructor and
-// destructor are the caller's.
+// Threads: start() runs two threads until the object is destroyed: one for the store, which must
+// answer within a second, and one for the servers, which may be slow to answer. Only the
+// constructor and destructor are the caller's.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,9 @@
 
 namespace migrator {
 
-// The settings that `migrate set` takes: jobs, rows_per_second, bytes_per_second, target_ms, max_rows,
-// max_bytes. Applies one to the plan; throws Error(usage) for an unknown name or a bad value.
+// The settings that `migrate set` takes: jobs, rows_per_second, bytes_per_second, target_ms,
+// max_rows, max_bytes. Applies one to the plan; throws Error(usage) for an unknown name or a bad
+// value.
 void apply_setting(BackfillPlan& plan, const std::string& name, const std::string& value);
 
 class Steering {

@@ -7,8 +7,8 @@
 namespace migrator {
 namespace {
 
-// The same columns in the same order serve the same lookups, whatever the name. A method that one side does not
-// name is its default.
+// The same columns in the same order serve the same lookups, whatever the name. A method that one
+// side does not name is its default.
 bool has_index(const TableSchema& table, const Index& wanted) {
   const auto same_method = [](const std::string& a, const std::string& b) {
     const auto usual = [](const std::string& method) {
@@ -17,7 +17,8 @@ bool has_index(const TableSchema& table, const Index& wanted) {
     return a == b || (usual(a) && usual(b));
   };
   const auto ascending = [](const Index& index) {
-    return std::find(index.descending.begin(), index.descending.end(), true) == index.descending.end();
+    return std::find(index.descending.begin(), index.descending.end(), true) ==
+           index.descending.end();
   };
   return std::any_of(table.indexes.begin(), table.indexes.end(), [&](const Index& index) {
     if (!index.plain || !wanted.plain) return index.name == wanted.name;
@@ -59,9 +60,9 @@ const TableSchema* TargetSchema::find(const Catalog& catalog, const TableRoute& 
   return nullptr;
 }
 
-// The table, and in the same statement the unique index that the copy's key rests on where that is not the
-// primary key: without it "absent by that key" could not be told, and a crash between two statements would leave
-// a table that no run goes on with. All other indexes come after the rows.
+// The table, and in the same statement the unique index that the copy's key rests on where that is
+// not the primary key: without it "absent by that key" could not be told, and a crash between two
+// statements would leave a table that no run goes on with. All other indexes come after the rows.
 std::vector<std::string> TargetSchema::table_statements(const TableRoute& route) const {
   TableSchema table = route.wanted;
   std::vector<std::string> key;
@@ -95,8 +96,9 @@ std::vector<std::string> TargetSchema::create_tables(const std::vector<TableRout
         target_.execute(sql);
       }
     } catch (const Error& error) {
-      rethrow(error, "cannot create table " + route.wanted.name.text(), route.name,
-              "create the table on the target by hand, or give the columns other types in the plan");
+      rethrow(
+          error, "cannot create table " + route.wanted.name.text(), route.name,
+          "create the table on the target by hand, or give the columns other types in the plan");
     }
     made.push_back(route.name);
   }
@@ -118,10 +120,11 @@ void TargetSchema::build_indexes(const TableRoute& route) {
     try {
       target_.execute(target_.dialect().create_index(named, index));
     } catch (const Error& error) {
-      rethrow(error, fmt::format("cannot make index {} of {}", index.name, route.name), route.name,
-              error.duplicate_key()
-                  ? "rows of the target break this index: correct them and run the same command again"
-                  : "make the index on the target by hand and run the same command again");
+      rethrow(
+          error, fmt::format("cannot make index {} of {}", index.name, route.name), route.name,
+          error.duplicate_key()
+              ? "rows of the target break this index: correct them and run the same command again"
+              : "make the index on the target by hand and run the same command again");
     }
   }
 }
@@ -141,10 +144,11 @@ void TargetSchema::add_foreign_keys(const std::vector<TableRoute>& routes) {
       try {
         target_.execute(sql);
       } catch (const Error& error) {
-        rethrow(error, fmt::format("cannot make foreign key {} of {}", key.name, route.name),
-                route.name,
-                "rows refer to rows that are not there: see `migrate rejects PLAN` and `migrate verify "
-                "PLAN`, mend them, and run the same command again");
+        rethrow(
+            error, fmt::format("cannot make foreign key {} of {}", key.name, route.name),
+            route.name,
+            "rows refer to rows that are not there: see `migrate rejects PLAN` and `migrate verify "
+            "PLAN`, mend them, and run the same command again");
       }
     }
   }

@@ -1,10 +1,10 @@
 // The target's schema: tables before the rows, indexes, foreign keys and sequences after them.
 //
-// Every step looks at what is there first, so it may be repeated after a crash at any point. What is there
-// already is left as it is, never dropped or changed.
+// Every step looks at what is there first, so it may be repeated after a crash at any point. What
+// is there already is left as it is, never dropped or changed.
 //
-// Threads: calls run on the session given; build_indexes() may run for several tables at once, each with a
-// session of its own.
+// Threads: calls run on the session given; build_indexes() may run for several tables at once, each
+// with a session of its own.
 #pragma once
 
 #include <string>
@@ -24,8 +24,8 @@ class TargetSchema {
 
   // Creates the tables that do not exist yet. Returns their names.
   std::vector<std::string> create_tables(const std::vector<TableRoute>& routes);
-  // The table's secondary indexes that are not there yet. Throws Error(data) with a remedy when a unique
-  // one is broken by the rows.
+  // The table's secondary indexes that are not there yet. Throws Error(data) with a remedy when a
+  // unique one is broken by the rows.
   void build_indexes(const TableRoute& route);
   // Foreign keys that are not there yet, of every table: when all rows are in.
   void add_foreign_keys(const std::vector<TableRoute>& routes);

@@ -27,15 +27,14 @@ constexpr std::size_t kBatchesAhead = 8;
 class RowReader {
  public:
   // transcoder: turns the rows into the other side's types; null if they are already.
-  RowReader(const Url& url, const SessionOptions& options, const ReadSpec& spec, Interrupt& interrupt,
-            const Transcoder* transcoder)
+  RowReader(const Url& url, const SessionOptions& options, const ReadSpec& spec,
+            Interrupt& interrupt, const Transcoder* transcoder)
       : interrupt_(interrupt) {
     source_.side = adapter_for(url.engine()).open_source(url, options);
     source_.registration = interrupt.watch(source_.session());
     canceller_ = source_.session().canceller();
-    thread_ = std::jthread([this, spec, transcoder](const std::stop_token& stop) {
-      run(spec, transcoder, stop);
-    });
+    thread_ = std::jthread(
+        [this, spec, transcoder](const std::stop_token& stop) { run(spec, transcoder, stop); });
   }
 
   ~RowReader() {
@@ -153,11 +152,14 @@ int compare_cells(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batc
   }
   if (a.tag != b.tag) return a.tag < b.tag ? -1 : 1;
   switch (a.tag) {
-    case Tag::integer: return a.integer < b.integer ? -1 : a.integer > b.integer;
+    case Tag::integer:
+      return a.integer < b.integer ? -1 : a.integer > b.integer;
     case Tag::unsigned_integer:
       return a.unsigned_integer < b.unsigned_integer ? -1 : a.unsigned_integer > b.unsigned_integer;
-    case Tag::real: return compare_reals(a.real, b.real);
-    default: break;
+    case Tag::real:
+      return compare_reals(a.real, b.real);
+    default:
+      break;
   }
   std::string_view x = a_batch.bytes_of(a), y = b_batch.bytes_of(b);
   if (type.kind == TypeKind::decimal) return compare_decimals(x, y);
@@ -170,9 +172,9 @@ int compare_cells(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batc
 bool same_value(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batch, const Cell& b,
                 const Type& type, bool same_native) {
   if (a.tag == Tag::misfit || b.tag == Tag::misfit) {
-    // Between columns of the very same type even a value that the type "cannot hold" travels as it is: an
-    // infinite timestamp of PostgreSQL, a zero date of MySQL, any text in SQLite. Otherwise what has no form on the
-    // other side is equal to nothing there.
+    // Between columns of the very same type even a value that the type "cannot hold" travels as it
+    // is: an infinite timestamp of PostgreSQL, a zero date of MySQL, any text in SQLite. Otherwise
+    // what has no form on the other side is equal to nothing there.
     return same_native && a.tag == b.tag && a_batch.bytes_of(a) == b_batch.bytes_of(b);
   }
   if (a.tag == Tag::real && b.tag == Tag::real) {
@@ -189,23 +191,35 @@ bool same_value(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batch,
 Value value_of(const RowBatch& batch, const Cell& cell, const Type& type) {
   std::string text;
   switch (cell.tag) {
-    case Tag::null: return {};
-    case Tag::unsigned_integer: return cell.unsigned_integer;
-    case Tag::real: return cell.real;
+    case Tag::null:
+      return {};
+    case Tag::unsigned_integer:
+      return cell.unsigned_integer;
+    case Tag::real:
+      return cell.real;
     case Tag::text:
-    case Tag::misfit: return std::string(batch.bytes_of(cell));
+    case Tag::misfit:
+      return std::string(batch.bytes_of(cell));
     case Tag::bytes:
       if (type.kind != TypeKind::uuid) return Bytes{std::string(batch.bytes_of(cell))};
       print_uuid(text, batch.bytes_of(cell).data());
       return text;
-    case Tag::integer: break;
+    case Tag::integer:
+      break;
   }
   switch (type.kind) {
-    case TypeKind::date: print_date(text, cell.integer); return text;
-    case TypeKind::time: print_time(text, cell.integer, type.precision); return text;
+    case TypeKind::date:
+      print_date(text, cell.integer);
+      return text;
+    case TypeKind::time:
+      print_time(text, cell.integer, type.precision);
+      return text;
     case TypeKind::timestamp:
-    case TypeKind::timestamptz: print_timestamp(text, cell.integer, type.precision); return text;
-    default: return cell.integer;
+    case TypeKind::timestamptz:
+      print_timestamp(text, cell.integer, type.precision);
+      return text;
+    default:
+      return cell.integer;
   }
 }
 
@@ -256,7 +270,8 @@ class Merge {
   // A row whose key has no form on the other side cannot have its like there.
   const Cell* next_source() {
     const Cell* row = advance(source_, last_a_, out.rows_source);
-    while (row && has_misfit_key(row)) missing(row), row = advance(source_, last_a_, out.rows_source);
+    while (row && has_misfit_key(row))
+      missing(row), row = advance(source_, last_a_, out.rows_source);
     return row;
   }
   const Cell* next_target() {
@@ -270,10 +285,12 @@ class Merge {
       // Its like may well be on the other side, and no order is known by which to find it.
       if (same_native_[at]) {
         throw Error(ErrorKind::permanent,
-                    fmt::format("{}: the key column `{}` ({}) holds a value that has no order here", out.table,
-                                columns_[at].name, columns_[at].native_type))
+                    fmt::format("{}: the key column `{}` ({}) holds a value that has no order here",
+                                out.table, columns_[at].name, columns_[at].native_type))
             .table(out.table)
-            .remedy("name another unique key for this table with `key:`, or correct the value on both sides");
+            .remedy(
+                "name another unique key for this table with `key:`, or correct the value on both "
+                "sides");
       }
       return true;
     }
@@ -321,8 +338,8 @@ class Merge {
     return key;
   }
 
-  // A merge of streams that are not in this order would report nonsense: so each row's key is checked to
-  // come after the one before.
+  // A merge of streams that are not in this order would report nonsense: so each row's key is
+  // checked to come after the one before.
   const Cell* advance(RowReader& side, RowBatch& last, std::uint64_t& rows) {
     const Cell* row = side.next();
     if (!row) return nullptr;
@@ -332,8 +349,8 @@ class Merge {
     }
     if (last.rows() > 0 && compare_keys(last, last.row(0), side.batch(), row) >= 0) {
       throw Error(ErrorKind::permanent,
-                  fmt::format("{}: the {} does not give its rows in the order of their keys", out.table,
-                              &side == &source_ ? "source" : "target"))
+                  fmt::format("{}: the {} does not give its rows in the order of their keys",
+                              out.table, &side == &source_ ? "source" : "target"))
           .table(out.table)
           .remedy("name another unique key for this table with `key:`");
     }
@@ -350,13 +367,27 @@ class Merge {
 
   static void keep_cell(RowBatch& to, const RowBatch& from, const Cell& cell) {
     switch (cell.tag) {
-      case Tag::null: to.push_null(); break;
-      case Tag::integer: to.push_integer(cell.integer); break;
-      case Tag::unsigned_integer: to.push_unsigned(cell.unsigned_integer); break;
-      case Tag::real: to.push_real(cell.real); break;
-      case Tag::text: to.push_text(from.bytes_of(cell)); break;
-      case Tag::bytes: to.push_bytes(from.bytes_of(cell)); break;
-      case Tag::misfit: to.push_misfit(from.bytes_of(cell)); break;
+      case Tag::null:
+        to.push_null();
+        break;
+      case Tag::integer:
+        to.push_integer(cell.integer);
+        break;
+      case Tag::unsigned_integer:
+        to.push_unsigned(cell.unsigned_integer);
+        break;
+      case Tag::real:
+        to.push_real(cell.real);
+        break;
+      case Tag::text:
+        to.push_text(from.bytes_of(cell));
+        break;
+      case Tag::bytes:
+        to.push_bytes(from.bytes_of(cell));
+        break;
+      case Tag::misfit:
+        to.push_misfit(from.bytes_of(cell));
+        break;
     }
   }
 
@@ -373,9 +404,12 @@ class Merge {
 
 std::string_view name(DifferenceKind kind) {
   switch (kind) {
-    case DifferenceKind::missing: return "missing";
-    case DifferenceKind::extra: return "extra";
-    case DifferenceKind::differs: return "differs";
+    case DifferenceKind::missing:
+      return "missing";
+    case DifferenceKind::extra:
+      return "extra";
+    case DifferenceKind::differs:
+      return "differs";
   }
   return "?";
 }
@@ -394,7 +428,8 @@ TableComparison Comparer::compare(const TableRoute& route,
   const Transcoder transcoder(source.columns, target.columns, route.name);
   RowReader source_rows(endpoints_.source_url, endpoints_.source_options, source, interrupt_,
                         &transcoder);
-  RowReader target_rows(endpoints_.target_url, endpoints_.target_options, target, interrupt_, nullptr);
+  RowReader target_rows(endpoints_.target_url, endpoints_.target_options, target, interrupt_,
+                        nullptr);
   Merge merge(route, source_rows, target_rows, keep_, source.columns, target.columns,
               endpoints_.source_url.engine() == endpoints_.target_url.engine());
   merge.run(tick);

@@ -1,8 +1,10 @@
-// Compares every row of a table on both sides: two streams in an order that both sides share, merged.
+// Compares every row of a table on both sides: two streams in an order that both sides share,
+// merged.
 //
-// First form: it reads through the adapters' sources and judges cells with comparisons of its own (decimals as
-// numbers, JSON parsed, padded texts without their padding). Memory is a few batches, whatever the table's
-// size. Rows that change between the two reads show up as differences: writers have to be still.
+// First form: it reads through the adapters' sources and judges cells with comparisons of its own
+// (decimals as numbers, JSON parsed, padded texts without their padding). Memory is a few batches,
+// whatever the table's size. Rows that change between the two reads show up as differences: writers
+// have to be still.
 //
 // Threads: compare() starts one reading thread a side and returns when both have ended.
 #pragma once
@@ -22,7 +24,7 @@ std::string_view name(DifferenceKind kind);
 
 struct Difference {
   DifferenceKind kind = DifferenceKind::differs;
-  Key key;                           // of the source for missing and differs, of the target for extra
+  Key key;  // of the source for missing and differs, of the target for extra
   std::vector<std::string> columns;  // differs: the source's names of the columns
 };
 
@@ -43,8 +45,8 @@ class Comparer {
   Comparer(const Endpoints& endpoints, Interrupt& interrupt, std::size_t keep_differences)
       : endpoints_(endpoints), interrupt_(interrupt), keep_(keep_differences) {}
 
-  // tick: called now and then with what was counted so far. Throws Error; a comparison that threw has
-  // proved nothing.
+  // tick: called now and then with what was counted so far. Throws Error; a comparison that threw
+  // has proved nothing.
   TableComparison compare(const TableRoute& route,
                           const std::function<void(const TableComparison&)>& tick);
 

@@ -9,8 +9,8 @@
 namespace migrator {
 namespace {
 
-// "1.50e3" -> "15e2": the digits without zeros at either end, and the power of ten. So any two spellings of
-// one number give one text, with no rounding on the way.
+// "1.50e3" -> "15e2": the digits without zeros at either end, and the power of ten. So any two
+// spellings of one number give one text, with no rounding on the way.
 std::string canonical_number(std::string_view text) {
   std::string digits;
   std::int64_t exponent = 0;

@@ -194,9 +194,9 @@ Quirks mysql_quirks(ServerKind kind) {
   quirks.kind = kind;
   quirks.engine = Engine::mysql;
   quirks.product = oracle ? "MySQL 5.6" : "MariaDB ";
-  quirks.has_generated = !oracle;   // MySQL has them since 5.7
-  quirks.has_checks = !oracle;      // MySQL parses and ignores them until 8.0.16
-  quirks.has_descending = !oracle;  // MySQL parses and ignores DESC until 8.0
+  quirks.has_generated = !oracle;     // MySQL has them since 5.7
+  quirks.has_checks = !oracle;        // MySQL parses and ignores them until 8.0.16
+  quirks.has_descending = !oracle;    // MySQL parses and ignores DESC until 8.0
   quirks.has_negative_zero = oracle;  // MariaDB stores -0 as 0
   quirks.text_holds_nul = true;
   quirks.int_type = "int";

@@ -41,7 +41,8 @@ TEST(KillRoutes, AddUpToFiftyForEachTarget) {
 }
 
 // Of a run that is then killed and forgotten.
-std::chrono::milliseconds time_to_first_rows(Trial& trial, const std::vector<std::string>& backfill) {
+std::chrono::milliseconds time_to_first_rows(Trial& trial,
+                                             const std::vector<std::string>& backfill) {
   const auto start = std::chrono::steady_clock::now();
   Child child = trial.start(backfill);
   EXPECT_TRUE(eventually([&] { return trial.rows_recorded() > 0; })) << shown(child);

@@ -65,8 +65,8 @@ TEST_P(Cut, AtRandomMomentsHealsOrResumes) {
   TcpProxy proxy(url);
   url = proxy.url();
 
-  // Whole runs send some 10 KiB (co-located) to 2 MiB; a cut comes after so many bytes more. The first two
-  // come early in any of them.
+  // Whole runs send some 10 KiB (co-located) to 2 MiB; a cut comes after so many bytes more. The
+  // first two come early in any of them.
   int runs = 0, cuts = 0;
   const auto bytes_to_next = [&] {
     return std::uniform_int_distribution<std::uint64_t>(500, cuts < 2 ? 4000 : 300'000)(random);
@@ -174,7 +174,8 @@ TEST(Recovery, SessionLostInItIsReplacedForTheChunksAfterIt) {
   ASSERT_TRUE(eventually([&] { return trial.target_number(sleeper) > 0; })) << shown(holding);
 
   Child child = trial.start({"backfill", "plan.yaml", "--allow-existing", "--json"});
-  // Its statement that waits: that of the merge, as the direct one has met row 5 and is recorded as retried.
+  // Its statement that waits: that of the merge, as the direct one has met row 5 and is recorded as
+  // retried.
   const std::string waiting =
       "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE db = DATABASE() AND "
       "info LIKE 'INSERT INTO%' AND time_ms > 300";

@@ -145,7 +145,8 @@ TEST_P(LockedFile, IsWaitedFor) {
                                       "'\n.shell sleep 3\nCOMMIT;\n");
   ASSERT_TRUE(eventually([&] { return fs::exists(trial.path("held")); })) << shown(holding);
   ASSERT_TRUE(child.running()) << shown(child);
-  // What was recorded while the lock was held; two chunks may have been on their way as it was taken.
+  // What was recorded while the lock was held; two chunks may have been on their way as it was
+  // taken.
   const long long before = trial.rows_recorded();
   long long during = before;
   ASSERT_TRUE(eventually([&] {

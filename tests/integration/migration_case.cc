@@ -31,7 +31,8 @@ std::vector<std::string> keys_of(const json& object) {
 
 std::string numbers(ServerKind kind, int count) {
   if (is_postgres(kind)) return fmt::format("generate_series(1, {}) AS s(n)", count);
-  if (is_mysql(kind)) return fmt::format("(SELECT CAST(seq AS SIGNED) AS n FROM seq_1_to_{}) s", count);
+  if (is_mysql(kind))
+    return fmt::format("(SELECT CAST(seq AS SIGNED) AS n FROM seq_1_to_{}) s", count);
   return fmt::format(
       "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {}) SELECT n FROM "
       "c) s",

@@ -41,7 +41,8 @@ class RejectsTest : public testing::TestWithParam<ServerKind> {
     EXPECT_EQ(migration_.target.value("SELECT count(*) FROM t"),
               std::to_string(rows - static_cast<int>(keys.size())));
     const CommandResult verified = migration_.migrate({"verify", "plan.yaml", "--json"});
-    // Some of the refused rows cannot even be read as the column's type: they are counted all the same.
+    // Some of the refused rows cannot even be read as the column's type: they are counted all the
+    // same.
     EXPECT_EQ(verified.status, 3) << shown(verified);
     const json table = document(verified)["tables"][0];
     EXPECT_EQ(table["missing"], keys.size()) << shown(verified);

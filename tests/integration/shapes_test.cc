@@ -191,17 +191,20 @@ TEST_P(SchemaTest, SequencesGoOnBehindTheHighestKey) {
   EXPECT_EQ(migration_.target.value("SELECT id FROM fresh"), "1");
 }
 
-// The target's table is made by migrate: the index that its key rests on must be there before the rows.
+// The target's table is made by migrate: the index that its key rests on must be there before the
+// rows.
 TEST_P(SchemaTest, AnotherUniqueIndexMayBeTheKey) {
   migration_.source.exec(
-      "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, a INT NOT NULL, b INT NOT NULL, v VARCHAR(9));"
+      "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, a INT NOT NULL, b INT NOT NULL, v "
+      "VARCHAR(9));"
       "CREATE UNIQUE INDEX t_ab ON t (a, b);"
       "INSERT INTO t SELECT n, n % 10, 1000 - n, 'x' FROM " +
       numbers(migration_.source.kind(), 500));
   migration_.plan("  - {name: t, key: [a, b]}\n", kSmallChunks);
   filled(migration_);
   migration_.expect_equal();
-  EXPECT_THROW(migration_.target.exec("INSERT INTO t VALUES (900, 1, 999, 'y')"), std::runtime_error);
+  EXPECT_THROW(migration_.target.exec("INSERT INTO t VALUES (900, 1, 999, 'y')"),
+               std::runtime_error);
   EXPECT_THROW(migration_.target.exec("INSERT INTO t VALUES (1, 99, 99, 'y')"), std::runtime_error);
   EXPECT_EQ(migration_.migrate({"verify", "plan.yaml"}).status, 0);
 }
@@ -238,8 +241,8 @@ INSTANTIATE_TEST_SUITE_P(Pairs, SchemaTest,
                                          Pair{ServerKind::mariadb, ServerKind::postgres}),
                          pair_name);
 
-// What a column's neutral type cannot hold travels between two columns of one native type all the same, and
-// verify says so: equal where it is equal, and different where it is not.
+// What a column's neutral type cannot hold travels between two columns of one native type all the
+// same, and verify says so: equal where it is equal, and different where it is not.
 class MisfitTest : public testing::TestWithParam<ServerKind> {};
 
 TEST_P(MisfitTest, ArrivesAndIsComparedBetweenColumnsOfOneType) {

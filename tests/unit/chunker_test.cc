@@ -46,8 +46,8 @@ class ChunkerTest : public testing::Test {
     return spec;
   }
 
-  // Cuts to the end, and counts each row's visits by asking the database for the ranges' rows. learn says how
-  // long a chunk of so many rows took.
+  // Cuts to the end, and counts each row's visits by asking the database for the ranges' rows.
+  // learn says how long a chunk of so many rows took.
   std::uint64_t walk(Chunker& chunker, const ReadSpec& spec, std::chrono::microseconds per_row) {
     std::uint64_t rows = 0;
     std::optional<Key> expected_lower;
@@ -60,7 +60,8 @@ class ChunkerTest : public testing::Test {
       largest_ = std::max(largest_, in_chunk);
       store_->claim_chunk("t", chunk->number, 1, std::chrono::seconds(1));
       store_->finish_chunk("t", chunk->number, {in_chunk, in_chunk * 100, {}});
-      chunker.learn(*chunk, in_chunk, in_chunk * 100, per_row * static_cast<std::int64_t>(in_chunk));
+      chunker.learn(*chunk, in_chunk, in_chunk * 100,
+                    per_row * static_cast<std::int64_t>(in_chunk));
     }
     EXPECT_FALSE(expected_lower.has_value()) << "the last chunk must have no upper bound";
     return rows;
@@ -77,8 +78,9 @@ const ChunkLimits kLimits{std::chrono::milliseconds(500), 5000, 16u << 20};
 
 TEST_F(ChunkerTest, VisitsEachRowOfADenseIntegerKeyOnce) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-  exec("WITH RECURSIVE n(i) AS (SELECT -3000 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
-       "INSERT INTO t SELECT i FROM n");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT -3000 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+      "INSERT INTO t SELECT i FROM n");
   const ReadSpec table = spec();
   Chunker chunker(*store_, "t", table, kLimits);
   EXPECT_EQ(walk(chunker, table, std::chrono::microseconds(1)), 43'001u);
@@ -88,12 +90,15 @@ TEST_F(ChunkerTest, VisitsEachRowOfADenseIntegerKeyOnce) {
 
 TEST_F(ChunkerTest, VisitsBothExtremesOfTheKeyAndJumpsGaps) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-  exec("INSERT INTO t VALUES (-9223372036854775808), (-9223372036854775807), (-1), (0), (1), "
-       "(9223372036854775806), (9223372036854775807)");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
-       "INSERT INTO t SELECT i * 1000000007 FROM n");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
-       "INSERT INTO t SELECT 5000000000000000000 + i FROM n");
+  exec(
+      "INSERT INTO t VALUES (-9223372036854775808), (-9223372036854775807), (-1), (0), (1), "
+      "(9223372036854775806), (9223372036854775807)");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+      "INSERT INTO t SELECT i * 1000000007 FROM n");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+      "INSERT INTO t SELECT 5000000000000000000 + i FROM n");
   const ReadSpec table = spec();
   Chunker chunker(*store_, "t", table, kLimits);
   EXPECT_EQ(walk(chunker, table, std::chrono::microseconds(1)), 18'007u);
@@ -101,11 +106,13 @@ TEST_F(ChunkerTest, VisitsBothExtremesOfTheKeyAndJumpsGaps) {
 }
 
 TEST_F(ChunkerTest, SplitsCompositeKeysWithoutGaps) {
-  exec("CREATE TABLE t (a TEXT NOT NULL COLLATE NOCASE, b INTEGER NOT NULL, c BLOB NOT NULL, "
-       "PRIMARY KEY (a, b, c))");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
-       "INSERT OR IGNORE INTO t SELECT char(65 + i % 3) || char(97 + i % 5), i % 100 - 50, "
-       "CAST(i AS BLOB) FROM n");
+  exec(
+      "CREATE TABLE t (a TEXT NOT NULL COLLATE NOCASE, b INTEGER NOT NULL, c BLOB NOT NULL, "
+      "PRIMARY KEY (a, b, c))");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+      "INSERT OR IGNORE INTO t SELECT char(65 + i % 3) || char(97 + i % 5), i % 100 - 50, "
+      "CAST(i AS BLOB) FROM n");
   const ReadSpec table = spec();
   Chunker chunker(*store_, "t", table, {std::chrono::milliseconds(500), 777, 16u << 20});
   EXPECT_EQ(walk(chunker, table, std::chrono::microseconds(1)), 20'000u);
@@ -121,7 +128,9 @@ TEST_F(ChunkerTest, RandomKeysRandomSizes) {
   std::uint64_t rows = 0;
   for (int i = 0; i < 600; ++i) {
     const int shape = static_cast<int>(random() % 4);
-    const auto value = static_cast<std::int64_t>(shape == 0 ? random() : shape == 1 ? random() % 2000 : 1'000'000 + random() % 100'000);
+    const auto value = static_cast<std::int64_t>(shape == 0   ? random()
+                                                 : shape == 1 ? random() % 2000
+                                                              : 1'000'000 + random() % 100'000);
     const std::vector<Value> parameters{value};
     rows += target_->session().query("INSERT OR IGNORE INTO t VALUES (?)", parameters).affected;
   }
@@ -149,8 +158,9 @@ TEST_F(ChunkerTest, AnEmptyTableIsOneChunk) {
 
 TEST_F(ChunkerTest, ShrinksWhenChunksTakeTooLong) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
-       "INSERT INTO t SELECT i FROM n");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+      "INSERT INTO t SELECT i FROM n");
   const ReadSpec table = spec();
   Chunker chunker(*store_, "t", table, kLimits);
   walk(chunker, table, std::chrono::microseconds(5000));  // 100 rows are half a second
@@ -159,8 +169,9 @@ TEST_F(ChunkerTest, ShrinksWhenChunksTakeTooLong) {
 
 TEST_F(ChunkerTest, KeepsChunksWithinTheByteLimit) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
-       "INSERT INTO t SELECT i FROM n");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+      "INSERT INTO t SELECT i FROM n");
   const ReadSpec table = spec();
   Chunker chunker(*store_, "t", table, {std::chrono::milliseconds(500), 100'000, 50'000});
   walk(chunker, table, std::chrono::microseconds(1));  // rows of 100 bytes
@@ -169,8 +180,9 @@ TEST_F(ChunkerTest, KeepsChunksWithinTheByteLimit) {
 
 TEST_F(ChunkerTest, HandsOutFirstWhatAnEarlierRunLeftOpen) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
-       "INSERT INTO t SELECT i FROM n");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+      "INSERT INTO t SELECT i FROM n");
   const ReadSpec table = spec();
   Chunk first, second;
   {
@@ -192,8 +204,9 @@ TEST_F(ChunkerTest, HandsOutFirstWhatAnEarlierRunLeftOpen) {
 // A claim that fails leaves no gap: the chunk that was cut for it is the next one again.
 TEST_F(ChunkerTest, ChunkWhoseClaimFailedIsHandedOutAgain) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-  exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
-       "INSERT INTO t SELECT i FROM n");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+      "INSERT INTO t SELECT i FROM n");
   TableRoute route;
   route.name = "t";
   route.read = spec();

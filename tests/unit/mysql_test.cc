@@ -426,10 +426,13 @@ TEST(MysqlDialectTest, TablesAreWrittenOut) {
             "  PRIMARY KEY (`id`),\n"
             "  CONSTRAINT `positive` CHECK (`id` > 0)\n"
             ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
-  EXPECT_EQ(
-      common_dialect().create_index(
-          t, {.name = "i", .columns = {"name", "id"}, .unique = true, .descending = {false, true}, .method = "", .definition = ""}),
-      "CREATE UNIQUE INDEX `i` ON `t` (`name`, `id` DESC)");
+  EXPECT_EQ(common_dialect().create_index(t, {.name = "i",
+                                              .columns = {"name", "id"},
+                                              .unique = true,
+                                              .descending = {false, true},
+                                              .method = "",
+                                              .definition = ""}),
+            "CREATE UNIQUE INDEX `i` ON `t` (`name`, `id` DESC)");
   EXPECT_EQ(
       common_dialect().create_index(t, {.name = "p",
                                         .columns = {"name"},
@@ -610,19 +613,24 @@ TEST(MysqlEncoder, CellsBecomeWhatTheColumnTakes) {
 
 // Wire values are what the server has printed for a column of the same type.
 TEST(MysqlEncoder, WireIntegersAndDatetimesAreBoundInBinary) {
-  const std::vector<Column> columns = {column("i", "tinyint(4)"), column("u", "bigint(20) unsigned"),
+  const std::vector<Column> columns = {column("i", "tinyint(4)"),
+                                       column("u", "bigint(20) unsigned"),
                                        column("z", "int(10) unsigned zerofill"),
-                                       column("b", "tinyint(1)"), column("t", "datetime(3)"),
+                                       column("b", "tinyint(1)"),
+                                       column("t", "datetime(3)"),
                                        column("s", "varchar(9)")};
   const WriteSpec spec{{"", "t"}, columns, {}};
   const ValueEncoder encoder(spec, wire_layout(columns), {.encoding = Encoding::binary});
   RowBatch batch;
   batch.set_columns(columns.size());
-  for (const char* text : {"-128", "18446744073709551615", "0000000042", "77", "0000-00-00 00:00:00.120", "x"})
+  for (const char* text :
+       {"-128", "18446744073709551615", "0000000042", "77", "0000-00-00 00:00:00.120", "x"})
     batch.push_text(text);
   batch.end_cell_row();
   alignas(MYSQL_TIME) char scratch[kScratchBytes];
-  const auto encoded = [&](std::size_t i) { return encoder.encode(i, batch, batch.row(0)[i], scratch); };
+  const auto encoded = [&](std::size_t i) {
+    return encoder.encode(i, batch, batch.row(0)[i], scratch);
+  };
   EXPECT_EQ(encoder.form(0), Form::integer);
   EXPECT_EQ(encoded(0).integer, -128);
   EXPECT_EQ(encoder.form(1), Form::unsigned_integer);
@@ -668,7 +676,8 @@ TEST(MysqlEncoder, NegativeZeroIsRefusedWhereMariadbWouldStoreAnother) {
   EXPECT_FALSE(outcome(cells_layout(), false, real));
   EXPECT_TRUE(outcome(wire_layout(spec.columns), true, wire));
   EXPECT_FALSE(outcome(wire_layout(spec.columns), false, wire));
-  EXPECT_FALSE(outcome(wire_layout(spec.columns), false, [](RowBatch& b) { b.push_text("-0.00"); }));
+  EXPECT_FALSE(
+      outcome(wire_layout(spec.columns), false, [](RowBatch& b) { b.push_text("-0.00"); }));
   EXPECT_TRUE(outcome(wire_layout(spec.columns), false, [](RowBatch& b) { b.push_text("-0.01"); }));
 }
 

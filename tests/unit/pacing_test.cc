@@ -14,7 +14,8 @@ namespace {
 using namespace std::chrono_literals;
 
 Clock::time_point at(int hour, int minute) {
-  return Clock::time_point{} + std::chrono::days(20'000) + std::chrono::hours(hour) + std::chrono::minutes(minute);
+  return Clock::time_point{} + std::chrono::days(20'000) + std::chrono::hours(hour) +
+         std::chrono::minutes(minute);
 }
 
 TEST(Window, MayGoOverMidnight) {
@@ -37,8 +38,13 @@ TEST(Settings, AreCheckedBeforeTheyAreTaken) {
   BackfillPlan plan;
   apply_setting(plan, "jobs", "7");
   EXPECT_EQ(plan.jobs, 7);
-  for (const auto& [name, value] : {std::pair{"jobs", "0"}, {"jobs", "65"}, {"jobs", "two"}, {"jobs", "-1"},
-                                    {"max_rows", "0"}, {"rows_per_second", "1e3"}, {"job", "2"}}) {
+  for (const auto& [name, value] : {std::pair{"jobs", "0"},
+                                    {"jobs", "65"},
+                                    {"jobs", "two"},
+                                    {"jobs", "-1"},
+                                    {"max_rows", "0"},
+                                    {"rows_per_second", "1e3"},
+                                    {"job", "2"}}) {
     EXPECT_THROW(apply_setting(plan, name, value), Error) << name << "=" << value;
   }
   EXPECT_EQ(plan.jobs, 7);
@@ -50,7 +56,8 @@ TEST(Pacer, AdmitsNoMoreThanTheRate) {
   pacer.set_limits(10'000, 0);
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < 8; ++i) pacer.admit(1000, 1 << 20);
-  // 8000 rows at 10'000 a second, less the burst of 200 ms. Never faster; how much slower is the machine's.
+  // 8000 rows at 10'000 a second, less the burst of 200 ms. Never faster; how much slower is the
+  // machine's.
   EXPECT_GE(std::chrono::steady_clock::now() - start, 550ms);
 }
 
@@ -87,11 +94,13 @@ TEST(Backoff, TriesTransientErrorsAgainAndNoOthers) {
   int tries = 1;
   while (backoff.again(transient)) ++tries;
   EXPECT_EQ(tries, 5);
-  for (const ErrorKind kind : {ErrorKind::data, ErrorKind::permanent, ErrorKind::fenced, ErrorKind::invariant,
-                               ErrorKind::cancelled, ErrorKind::gate, ErrorKind::usage}) {
+  for (const ErrorKind kind :
+       {ErrorKind::data, ErrorKind::permanent, ErrorKind::fenced, ErrorKind::invariant,
+        ErrorKind::cancelled, ErrorKind::gate, ErrorKind::usage}) {
     EXPECT_FALSE(Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(kind, "x")));
   }
-  EXPECT_TRUE(Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(ErrorKind::in_doubt, "x")));
+  EXPECT_TRUE(
+      Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(ErrorKind::in_doubt, "x")));
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ using testing::Contains;
 using testing::Field;
 using testing::HasSubstr;
 
-Column column(const std::string& name, const std::string& native, TypeKind kind, bool nullable = true) {
+Column column(const std::string& name, const std::string& native, TypeKind kind,
+              bool nullable = true) {
   Column out;
   out.name = name;
   out.native_type = native;
@@ -149,7 +150,8 @@ TEST_F(RouteTest, AForeignKeyFollowsItsParentsNewName) {
   ASSERT_EQ(routes.tables.size(), 2u) << errors(routes);
   ASSERT_EQ(routes.tables[0].wanted.foreign_keys.size(), 1u);
   EXPECT_EQ(routes.tables[0].wanted.foreign_keys[0].referenced_table.name, "buyers");
-  EXPECT_EQ(routes.tables[0].wanted.foreign_keys[0].referenced_columns, std::vector<std::string>{"buyer_id"});
+  EXPECT_EQ(routes.tables[0].wanted.foreign_keys[0].referenced_columns,
+            std::vector<std::string>{"buyer_id"});
 }
 
 TEST(Nearest, FindsATypoAndNothingFarAway) {

@@ -1102,7 +1102,10 @@ TEST_F(SqliteTest, NegativeZeroIsRefusedWhereSqliteWouldStoreAnother) {
   make("a.db", {"CREATE TABLE t(r REAL, o)"});
   const auto writer = target("a.db");
   const WriteSpec spec = write_spec(writer->session(), "t", {});
-  EXPECT_EQ(caught([&] { load(*writer, spec, {{-0.0, std::monostate{}}}); }).kind(), ErrorKind::data);
+  EXPECT_EQ(caught([&] {
+              load(*writer, spec, {{-0.0, std::monostate{}}});
+            }).kind(),
+            ErrorKind::data);
   EXPECT_EQ(one(writer->session(), "SELECT count(*) FROM t"), "[0]");
   load(*writer, spec, {{0.0, -0.0}});
   EXPECT_TRUE(std::signbit(std::get<double>(rows(writer->session(), "SELECT o FROM t")[0][0])));

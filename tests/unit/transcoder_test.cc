@@ -54,9 +54,14 @@ void expect_refused(const std::function<void()>& act) {
 
 TEST(Transcoder, LeavesCellsOfTheSameKindAlone) {
   EXPECT_TRUE(Transcoder({column(TypeKind::int32)}, {column(TypeKind::int64)}, "t").identity());
-  EXPECT_TRUE(Transcoder({column(TypeKind::timestamp, 6)}, {column(TypeKind::timestamptz, 6)}, "t").identity());
-  EXPECT_TRUE(Transcoder({column(TypeKind::decimal, 10, 2)}, {column(TypeKind::decimal, 12, 4)}, "t").identity());
-  EXPECT_FALSE(Transcoder({column(TypeKind::decimal, 10, 2)}, {column(TypeKind::decimal, 10, 3)}, "t").identity())
+  EXPECT_TRUE(Transcoder({column(TypeKind::timestamp, 6)}, {column(TypeKind::timestamptz, 6)}, "t")
+                  .identity());
+  EXPECT_TRUE(
+      Transcoder({column(TypeKind::decimal, 10, 2)}, {column(TypeKind::decimal, 12, 4)}, "t")
+          .identity());
+  EXPECT_FALSE(
+      Transcoder({column(TypeKind::decimal, 10, 2)}, {column(TypeKind::decimal, 10, 3)}, "t")
+          .identity())
       << "ten digits with two behind the point do not fit into ten with three";
 }
 
@@ -67,12 +72,16 @@ TEST(Transcoder, KeepsNull) {
 }
 
 TEST(Transcoder, RefusesIntegersThatDoNotFit) {
-  EXPECT_EQ(pass_integer(TypeKind::int64, column(TypeKind::int16), -32'768).cell().integer, -32'768);
+  EXPECT_EQ(pass_integer(TypeKind::int64, column(TypeKind::int16), -32'768).cell().integer,
+            -32'768);
   expect_refused([] { pass_integer(TypeKind::int64, column(TypeKind::int16), 32'768); });
-  expect_refused([] { pass_integer(TypeKind::int64, column(TypeKind::int32), std::int64_t{1} << 31); });
+  expect_refused(
+      [] { pass_integer(TypeKind::int64, column(TypeKind::int32), std::int64_t{1} << 31); });
   expect_refused([] { pass_integer(TypeKind::int16, column(TypeKind::boolean), 2); });
   expect_refused([] { pass_integer(TypeKind::int64, column(TypeKind::uint64), -1); });
-  expect_refused([] { pass_integer(TypeKind::int64, column(TypeKind::float64), (std::int64_t{1} << 53) + 1); });
+  expect_refused([] {
+    pass_integer(TypeKind::int64, column(TypeKind::float64), (std::int64_t{1} << 53) + 1);
+  });
 }
 
 TEST(Transcoder, CarriesUnsignedBeyondTheSignedRange) {
@@ -94,7 +103,8 @@ TEST(Transcoder, NeverRoundsDecimals) {
 
 TEST(Transcoder, NeverCutsFractionsOfSeconds) {
   const Column micros = column(TypeKind::timestamp, 6), millis = column(TypeKind::timestamp, 3);
-  EXPECT_EQ(pass(micros, millis, [](RowBatch& b) { b.push_integer(-1'000); }).cell().integer, -1'000);
+  EXPECT_EQ(pass(micros, millis, [](RowBatch& b) { b.push_integer(-1'000); }).cell().integer,
+            -1'000);
   expect_refused([&] { pass(micros, millis, [](RowBatch& b) { b.push_integer(1); }); });
   expect_refused([&] {
     pass(micros, column(TypeKind::date), [](RowBatch& b) { b.push_integer(kMicrosPerDay + 1); });
@@ -117,14 +127,14 @@ TEST(Transcoder, PrintsFloatsAsTheShortestDecimalWithoutExponent) {
   EXPECT_EQ(print(1e21), "1000000000000000000000");
   EXPECT_EQ(print(-2.5e-7), "-0.00000025");
   expect_refused([&] { print(std::numeric_limits<double>::quiet_NaN()); });
-  expect_refused([&] {
-    pass(real, column(TypeKind::float32), [](RowBatch& b) { b.push_real(0.1); });
-  });
+  expect_refused(
+      [&] { pass(real, column(TypeKind::float32), [](RowBatch& b) { b.push_real(0.1); }); });
 }
 
 TEST(Transcoder, RefusesBytesThatAreNotTextAsText) {
   const Column bytes = column(TypeKind::bytes), text = column(TypeKind::text);
-  EXPECT_EQ(pass(bytes, text, [](RowBatch& b) { b.push_bytes("gr\xc3\xbc\xc3\x9f"); }).text(), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_EQ(pass(bytes, text, [](RowBatch& b) { b.push_bytes("gr\xc3\xbc\xc3\x9f"); }).text(),
+            "gr\xc3\xbc\xc3\x9f");
   expect_refused([&] { pass(bytes, text, [](RowBatch& b) { b.push_bytes("\xff"); }); });
 }
 

@@ -1,10 +1,10 @@
 // The one exception type of migrator, with the properties a caller can act on.
 //
-// Modelled on libpqxx 8: instead of a tall hierarchy, an error says what kind of trouble it is (may I
-// try again? was it committed?) and how much of the connection it took with it.
+// Modelled on libpqxx 8: instead of a tall hierarchy, an error says what kind of trouble it is (may
+// I try again? was it committed?) and how much of the connection it took with it.
 //
-// Threads: an Error is a plain value. Lifetime: it owns all of its text. No value of a row is ever put
-// into an Error, only names of tables and columns and, where a caller asked for it, a key.
+// Threads: an Error is a plain value. Lifetime: it owns all of its text. No value of a row is ever
+// put into an Error, only names of tables and columns and, where a caller asked for it, a key.
 #pragma once
 
 #include <stdexcept>
@@ -36,20 +36,50 @@ class Error : public std::runtime_error {
 
   // Builder style, so that a throw reads as a sentence:
   //   throw Error(ErrorKind::permanent, "cannot open x").remedy("check the path").code("14");
-  Error& scope(ErrorScope scope) & { scope_ = scope; return *this; }
-  Error&& scope(ErrorScope scope) && { scope_ = scope; return std::move(*this); }
+  Error& scope(ErrorScope scope) & {
+    scope_ = scope;
+    return *this;
+  }
+  Error&& scope(ErrorScope scope) && {
+    scope_ = scope;
+    return std::move(*this);
+  }
   // What the user should do next, in one sentence.
-  Error& remedy(std::string text) & { remedy_ = std::move(text); return *this; }
-  Error&& remedy(std::string text) && { remedy_ = std::move(text); return std::move(*this); }
+  Error& remedy(std::string text) & {
+    remedy_ = std::move(text);
+    return *this;
+  }
+  Error&& remedy(std::string text) && {
+    remedy_ = std::move(text);
+    return std::move(*this);
+  }
   // SQLSTATE (PostgreSQL, MySQL: five characters), with the engine's own number after a slash where
   // it has one ("23000/1062"); for SQLite the extended result code ("2067").
-  Error& code(std::string text) & { code_ = std::move(text); return *this; }
-  Error&& code(std::string text) && { code_ = std::move(text); return std::move(*this); }
-  Error& table(std::string text) & { table_ = std::move(text); return *this; }
-  Error&& table(std::string text) && { table_ = std::move(text); return std::move(*this); }
+  Error& code(std::string text) & {
+    code_ = std::move(text);
+    return *this;
+  }
+  Error&& code(std::string text) && {
+    code_ = std::move(text);
+    return std::move(*this);
+  }
+  Error& table(std::string text) & {
+    table_ = std::move(text);
+    return *this;
+  }
+  Error&& table(std::string text) && {
+    table_ = std::move(text);
+    return std::move(*this);
+  }
   // True for a violated unique or primary key, of whichever index.
-  Error& duplicate_key(bool yes) & { duplicate_key_ = yes; return *this; }
-  Error&& duplicate_key(bool yes) && { duplicate_key_ = yes; return std::move(*this); }
+  Error& duplicate_key(bool yes) & {
+    duplicate_key_ = yes;
+    return *this;
+  }
+  Error&& duplicate_key(bool yes) && {
+    duplicate_key_ = yes;
+    return std::move(*this);
+  }
 
   ErrorKind kind() const noexcept { return kind_; }
   ErrorScope scope() const noexcept { return scope_; }
