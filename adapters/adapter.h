@@ -263,10 +263,21 @@ struct MappedColumn {
   std::string refused;  // not empty: there is no safe form, and why
 };
 
+// How much of a table one transaction should load, unless the plan says otherwise. The default
+// leaves room below the 143 MiB at which MySQL's group replication refuses a transaction
+// (group_replication_transaction_size_limit).
+struct BulkTransaction {
+  std::chrono::milliseconds duration{500};
+  std::uint64_t bytes = 64u << 20;
+};
+
 class Dialect {
  public:
   virtual ~Dialect() = default;
   virtual Engine engine() const = 0;
+
+  // What suits this engine as the target.
+  virtual BulkTransaction bulk_transaction() const { return {}; }
 
   // Quoted for SQL. Throws Error(usage) for a NUL byte or an empty name.
   virtual std::string quote(std::string_view identifier) const = 0;

@@ -46,11 +46,11 @@ struct ThrottlePlan {
 
 struct BackfillPlan {
   int jobs = 4;
-  std::chrono::milliseconds chunk_target{500};
-  std::uint64_t chunk_rows_max = 100'000;
-  std::uint64_t chunk_bytes_max = 64u << 20;
-  std::uint64_t rows_per_second = 0;   // 0: no limit
-  std::uint64_t bytes_per_second = 0;  // 0: no limit
+  std::optional<std::chrono::milliseconds> chunk_target;  // absent: what suits the target's engine
+  std::uint64_t chunk_rows_max = 500'000;
+  std::optional<std::uint64_t> chunk_bytes_max;  // absent: what suits the target's engine
+  std::uint64_t rows_per_second = 0;             // 0: no limit
+  std::uint64_t bytes_per_second = 0;            // 0: no limit
   std::uint64_t rejects_max =
       1000;  // per table: more stop the table, as the plan must then be wrong
   ThrottlePlan throttle;

@@ -372,11 +372,12 @@ class PlanReader {
 
   void read_chunk(const Field& field, BackfillPlan& plan) {
     const Fields fields(values_, field, yaml::kChunkSection);
-    auto target_ms = static_cast<std::uint64_t>(plan.chunk_target.count());
+    std::uint64_t target_ms = 0, bytes_max = 0;  // 0, which neither may be: not given
     number(fields, "target_ms", 1, kChunkTargetMsMax, target_ms);
-    plan.chunk_target = std::chrono::milliseconds(target_ms);
+    if (target_ms > 0) plan.chunk_target = std::chrono::milliseconds(target_ms);
     number(fields, "max_rows", 1, kChunkRowsMax, plan.chunk_rows_max);
-    size(fields, "max_bytes", kChunkBytesMin, kChunkBytesMax, plan.chunk_bytes_max);
+    size(fields, "max_bytes", kChunkBytesMin, kChunkBytesMax, bytes_max);
+    if (bytes_max > 0) plan.chunk_bytes_max = bytes_max;
   }
 
   ThrottlePlan read_throttle(const Field& field) {

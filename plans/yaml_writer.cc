@@ -187,14 +187,14 @@ void add_table(const TablePlan& table, std::string& yaml) {
 std::vector<std::string> spell_chunk(const BackfillPlan& plan) {
   const BackfillPlan standard;
   std::vector<std::string> parts;
-  if (plan.chunk_target != standard.chunk_target) {
-    parts.push_back(fmt::format("target_ms: {}", plan.chunk_target.count()));
+  if (plan.chunk_target) {
+    parts.push_back(fmt::format("target_ms: {}", plan.chunk_target->count()));
   }
   if (plan.chunk_rows_max != standard.chunk_rows_max) {
     parts.push_back(fmt::format("max_rows: {}", plan.chunk_rows_max));
   }
-  if (plan.chunk_bytes_max != standard.chunk_bytes_max) {
-    parts.push_back("max_bytes: " + spell_size(plan.chunk_bytes_max));
+  if (plan.chunk_bytes_max) {
+    parts.push_back("max_bytes: " + spell_size(*plan.chunk_bytes_max));
   }
   return parts;
 }

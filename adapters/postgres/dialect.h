@@ -13,6 +13,11 @@ class PgDialect : public Dialect {
   std::string placeholder(int position) const override { return "$" + std::to_string(position); }
   std::string_view row_lock() const override { return "FOR UPDATE"; }
   bool enforces_foreign_keys() const override { return true; }
+  // Each COPY faults in a fresh ring of buffers (16 MB, GetAccessStrategy(BAS_BULKWRITE)): few and
+  // large ones are faster, and a replica gets nothing until they commit, so not larger than that.
+  BulkTransaction bulk_transaction() const override {
+    return {std::chrono::seconds(2), std::uint64_t{256} << 20};
+  }
   std::string_view own_key_type() const override { return "text COLLATE \"C\""; }
   std::string_view own_text_type() const override { return "text"; }
   std::string_view own_integer_type() const override { return "bigint"; }

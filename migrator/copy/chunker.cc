@@ -16,6 +16,9 @@ constexpr double kGrowthMost = 8;
 // Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its
 // width.
 constexpr double kDense = 0.5;
+// The last chunks of a table are cut smaller, but not below this: several workers then end
+// together.
+constexpr std::uint64_t kLastRowsLeast = 20'000;
 
 std::optional<std::int64_t> as_single_integer(const std::optional<Key>& key) {
   if (!key || key->size() != 1) return std::nullopt;
@@ -38,6 +41,7 @@ Chunker::Chunker(CheckpointStore& store, std::string table, ReadSpec spec,
   const TableProgress progress = store.table(table_);
   frontier_ = progress.frontier;
   cut_to_end_ = progress.cut_to_end;
+  rows_left_ = progress.rows_estimate - std::min(progress.rows_estimate, progress.rows);
   rows_ = kFirstRowsUnknown;
   if (progress.rows_estimate > 0 && progress.bytes_estimate > 0) {
     bytes_per_row_ =
@@ -63,6 +67,15 @@ std::uint64_t Chunker::clamp(std::uint64_t rows) const {
   return std::clamp<std::uint64_t>(rows, 1, std::max<std::uint64_t>(most, 1));
 }
 
+// With n workers at it, none takes more than an nth of what is left (guided self-scheduling,
+// Polychronopoulos and Kuck 1987). Beyond the estimate nothing is known to be left, and nothing is
+// held back.
+std::uint64_t Chunker::rows_to_cut() const {
+  if (rows_left_ == 0) return rows_;
+  const std::uint64_t share = rows_left_ / static_cast<std::uint64_t>(std::max(limits_.workers, 1));
+  return std::min(rows_, std::max(share, kLastRowsLeast));
+}
+
 std::optional<Chunk> Chunker::next(Source& source) {
   const std::lock_guard lock(mutex_);
   if (!left_over_.empty()) {
@@ -71,7 +84,9 @@ std::optional<Chunk> Chunker::next(Source& source) {
     return chunk;
   }
   if (cut_to_end_) return std::nullopt;
-  const std::optional<Key> upper = boundary(source);
+  const std::uint64_t rows = rows_to_cut();
+  const std::optional<Key> upper = boundary(source, rows);
+  rows_left_ -= std::min(rows_left_, rows);
   Chunk chunk = store_.cut_chunk(table_, upper);
   frontier_ = upper;
   cut_to_end_ = !upper;
@@ -84,29 +99,29 @@ void Chunker::give_back(const Chunk& chunk) {
 }
 
 // The upper bound of the next chunk; absent if what is left fits into one.
-std::optional<Key> Chunker::boundary(Source& source) {
+std::optional<Key> Chunker::boundary(Source& source, std::uint64_t rows) {
   if (dense_) {
-    if (auto upper = integer_boundary(source)) return upper;
+    if (auto upper = integer_boundary(source, rows)) return upper;
   }
-  const std::optional<Key> upper = source.nth_key(spec_, {frontier_, std::nullopt}, rows_);
+  const std::optional<Key> upper = source.nth_key(spec_, {frontier_, std::nullopt}, rows);
   const auto low = as_single_integer(frontier_), high = as_single_integer(upper);
   if (walks_integers() && low && high) {
-    dense_ = static_cast<double>(rows_) >= kDense * static_cast<double>(distance(*low, *high));
+    dense_ = static_cast<double>(rows) >= kDense * static_cast<double>(distance(*low, *high));
   }
   return upper;
 }
 
 // A dense integer key needs no query: at most n rows have keys in (k, k + n]. Absent near the end
 // of the table, where the query decides whether this is the last chunk.
-std::optional<Key> Chunker::integer_boundary(Source& source) {
+std::optional<Key> Chunker::integer_boundary(Source& source, std::uint64_t rows) {
   const auto low = as_single_integer(frontier_);
   if (!low) return std::nullopt;
   const auto reaches_end = [&] {
-    return !last_ || *last_ <= *low || distance(*low, *last_) <= rows_;
+    return !last_ || *last_ <= *low || distance(*low, *last_) <= rows;
   };
   if (reaches_end()) last_ = as_single_integer(source.last_key(spec_));
   if (reaches_end()) return std::nullopt;
-  return Key{*low + static_cast<std::int64_t>(rows_)};
+  return Key{*low + static_cast<std::int64_t>(rows)};
 }
 
 void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,

@@ -22,8 +22,9 @@ namespace migrator {
 
 struct ChunkLimits {
   std::chrono::milliseconds target{500};
-  std::uint64_t rows_max = 100'000;
+  std::uint64_t rows_max = 500'000;
   std::uint64_t bytes_max = 64u << 20;
+  int workers = 1;  // that may share the table: its last chunks are cut so that they end together
 };
 
 class Chunker {
@@ -49,9 +50,10 @@ class Chunker {
   std::uint64_t chunk_rows() const;  // how many rows the next cut aims at
 
  private:
-  std::optional<Key> boundary(Source& source);
-  std::optional<Key> integer_boundary(Source& source);
+  std::optional<Key> boundary(Source& source, std::uint64_t rows);
+  std::optional<Key> integer_boundary(Source& source, std::uint64_t rows);
   std::uint64_t clamp(std::uint64_t rows) const;
+  std::uint64_t rows_to_cut() const;
   bool walks_integers() const;
 
   CheckpointStore& store_;
@@ -64,6 +66,7 @@ class Chunker {
   std::optional<Key> frontier_;
   bool cut_to_end_ = false;
   std::uint64_t rows_ = 0;            // aimed at
+  std::uint64_t rows_left_ = 0;       // not cut yet, by the catalog's estimate; 0: not known
   double bytes_per_row_ = 0;          // first the catalog's estimate; 0: not known
   bool dense_ = false;                // integer keys: few gaps, so a boundary needs no query
   std::optional<std::int64_t> last_;  // integer keys: the highest, when last asked

@@ -301,8 +301,8 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   if (started) started(report);
   Sides& both = sides();
   const BackfillPlan& settings = plan_.backfill;
-  const bool concurrent = both.target.session().dialect().concurrent_writers();
-  const int jobs = concurrent ? settings.jobs : 1;
+  const Dialect& dialect = both.target.session().dialect();
+  const int jobs = usable_jobs(settings, dialect);
   Pacer pacer(interrupt_);
   CopyContext context{
       .endpoints = endpoints_,
@@ -323,9 +323,7 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
     TargetSchema(target).build_indexes(route);
   };
   store().add_event({Clock::now(), "backfill_started", "", fmt::format("epoch {}", context.epoch)});
-  Backfill backfill(both.routes, context,
-                    {settings.chunk_target, settings.chunk_rows_max, settings.chunk_bytes_max},
-                    jobs, std::move(hooks));
+  Backfill backfill(both.routes, context, chunk_limits(settings, dialect), jobs, std::move(hooks));
   BackfillProgress result;
   {
     const Steering steering(settings, store(), endpoints_, interrupt_, pacer, backfill);

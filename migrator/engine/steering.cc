@@ -78,6 +78,26 @@ bool in_window(std::string_view window, std::chrono::system_clock::time_point no
   return from <= to ? from <= minute && minute < to : minute >= from || minute < to;
 }
 
+int usable_jobs(const BackfillPlan& plan, const Dialect& target) {
+  return target.concurrent_writers() ? plan.jobs : 1;
+}
+
+ChunkLimits chunk_limits(const BackfillPlan& plan, const Dialect& target) {
+  const BulkTransaction suits = target.bulk_transaction();
+  ChunkLimits limits{.target = plan.chunk_target.value_or(suits.duration),
+                     .rows_max = plan.chunk_rows_max,
+                     .bytes_max = plan.chunk_bytes_max.value_or(suits.bytes),
+                     .workers = usable_jobs(plan, target)};
+  if (plan.rows_per_second > 0) {
+    // A chunk must not hold its transaction open for longer than the target time at this rate.
+    const auto at_rate =
+        static_cast<std::uint64_t>(static_cast<double>(plan.rows_per_second) *
+                                   std::chrono::duration<double>(limits.target).count());
+    limits.rows_max = std::clamp<std::uint64_t>(at_rate, 1, limits.rows_max);
+  }
+  return limits;
+}
+
 Steering::Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,
                    Interrupt& interrupt, Pacer& pacer, Backfill& backfill)
     : plan_(plan),
@@ -98,15 +118,8 @@ void Steering::apply(const Control& control) {
   BackfillPlan now = plan_;
   for (const auto& [name, value] : control.settings) apply_setting(now, name, value);
   pacer_.set_limits(now.rows_per_second, now.bytes_per_second);
-  ChunkLimits limits{now.chunk_target, now.chunk_rows_max, now.chunk_bytes_max};
-  if (now.rows_per_second > 0) {
-    // A chunk must not hold its transaction open for longer than the target time at this rate.
-    const auto at_rate =
-        static_cast<std::uint64_t>(static_cast<double>(now.rows_per_second) *
-                                   std::chrono::duration<double>(now.chunk_target).count());
-    limits.rows_max = std::clamp<std::uint64_t>(at_rate, 1, limits.rows_max);
-  }
-  backfill_.set_chunk_limits(limits);
+  const Dialect& target = endpoints_.target_adapter().dialect();
+  backfill_.set_chunk_limits(chunk_limits(now, target));
   {
     const std::lock_guard lock(mutex_);
     paused_ = control.paused ? "paused (`migrate resume` goes on)" : "";
@@ -115,7 +128,7 @@ void Steering::apply(const Control& control) {
                   : fmt::format("outside the window {} UTC", plan_.throttle.window);
   }
   update_hold();
-  backfill_.set_jobs(endpoints_.target_adapter().dialect().concurrent_writers() ? now.jobs : 1);
+  backfill_.set_jobs(usable_jobs(now, target));
 }
 
 void Steering::update_hold() {

@@ -21,6 +21,12 @@ namespace migrator {
 // value.
 void apply_setting(BackfillPlan& plan, const std::string& name, const std::string& value);
 
+// The plan's jobs, as far as that target can have several writers.
+int usable_jobs(const BackfillPlan& plan, const Dialect& target);
+
+// How large the plan's chunks may be on that target.
+ChunkLimits chunk_limits(const BackfillPlan& plan, const Dialect& target);
+
 class Steering {
  public:
   Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,

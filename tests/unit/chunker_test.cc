@@ -2,8 +2,11 @@
 #include "migrator/copy/chunker.h"
 
 #include <filesystem>
+#include <numeric>
 #include <random>
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -117,6 +120,36 @@ TEST_F(ChunkerTest, SplitsCompositeKeysWithoutGaps) {
   Chunker chunker(*store_, "t", table, {std::chrono::milliseconds(500), 777, 16u << 20});
   EXPECT_EQ(walk(chunker, table, std::chrono::microseconds(1)), 20'000u);
   EXPECT_LE(largest_, 777u);
+}
+
+// By the catalog's estimate of the rows that are left. A wrong estimate makes chunks smaller near
+// its end, and never for good.
+TEST_F(ChunkerTest, CutsTheLastChunksSmallerForSeveralWorkers) {
+  exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) "
+      "INSERT INTO t SELECT i FROM n");
+  const ReadSpec table = spec();
+  const auto sizes = [&](std::uint64_t estimate, int workers) {
+    store_ = open_store((folder_ / fmt::format("c{}-{}.db", estimate, workers)).string(), "test");
+    store_->begin_migration({"0123456789abcdef0123456789abcdef", "test", "f", {}});
+    store_->put_table("t", estimate, estimate * 10);
+    Chunker chunker(*store_, "t", table,
+                    {std::chrono::milliseconds(500), 100'000, 64u << 20, workers});
+    std::vector<std::uint64_t> rows;
+    while (const auto chunk = chunker.next(*source_)) {
+      rows.push_back(source_->count(table, chunk->range));
+      chunker.learn(*chunk, rows.back(), rows.back() * 10, std::chrono::microseconds(1));
+    }
+    return rows;
+  };
+  const auto one = sizes(400'000, 1);
+  EXPECT_THAT(one, testing::ElementsAre(20'000, 100'000, 100'000, 100'000, 80'000, 0));
+  const auto four = sizes(400'000, 4);
+  EXPECT_THAT(std::vector(four.end() - 5, four.end()), testing::Each(testing::Le(26'000u)));
+  EXPECT_EQ(std::accumulate(four.begin(), four.end(), std::uint64_t{0}), 400'000u);
+  const auto wrong = sizes(100'000, 4);
+  EXPECT_THAT(wrong, testing::Contains(100'000u));
 }
 
 TEST_F(ChunkerTest, RandomKeysRandomSizes) {

@@ -769,9 +769,11 @@ class OddText {
   BackfillPlan odd_backfill() {
     BackfillPlan plan;
     plan.jobs = static_cast<int>(1 + below(64));
-    plan.chunk_target = std::chrono::milliseconds(1 + below(600'000));
+    if (below(4) > 0) plan.chunk_target = std::chrono::milliseconds(1 + below(600'000));
     plan.chunk_rows_max = 1 + below(10'000'000);
-    plan.chunk_bytes_max = below(2) == 0 ? 1024 + below(1 << 30) / 2 : 1024 << below(20);
+    if (below(4) > 0) {
+      plan.chunk_bytes_max = below(2) == 0 ? 1024 + below(1 << 30) / 2 : 1024 << below(20);
+    }
     plan.rows_per_second = below(1'000'000'000);
     plan.bytes_per_second = below(2) == 0 ? below(1 << 30) : std::uint64_t{1} << below(41);
     plan.rejects_max = below(1'000'000'001);
@@ -1142,7 +1144,7 @@ TEST_F(PlanSchema, HasTheLimitsAndDefaultsOfTheReader) {
     }
   }
   EXPECT_EQ(limits, 10);
-  EXPECT_EQ(defaults, 13);
+  EXPECT_EQ(defaults, 11);
 }
 
 TEST(PlanUnits, AreReadExactlyOrRefused) {
