@@ -96,6 +96,8 @@ if [[ -z $build ]]; then
   build=$root/build/release
   (cd "$root" && cmake --preset release >&2 && cmake --build --preset release --target "${targets[@]}" >&2) ||
     die "the build failed"
+else
+  build=$(realpath -e -- "$build") || die "there is no build in $build"
 fi
 [[ -x $build/tests/bench/mysql_bulk_pipe ]] ||
   die "$build has no reference programs: configure it with -DMIGRATOR_BENCH=ON and build bench_references"
