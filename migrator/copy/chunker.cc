@@ -8,17 +8,17 @@ namespace {
 
 // The first chunk is small, so that a wrong guess about the rows costs little: some tenth of a
 // second's worth between two busy servers, some seconds' over a slow line. What one says of its
-// size is known only when the three after it are cut already, so small ones cost more than their
-// number. Each next one may be eight times as large, and half as large.
-constexpr double kFirstBytes = 8 << 20;
+// size is known only when each worker has cut three, so until then each is twice the one before, up
+// to kUnprovenBytes. After that, each next one may be eight times as large, and half as large.
+constexpr double kFirstBytes = 8 << 20, kUnprovenBytes = 32 << 20;
 constexpr std::uint64_t kFirstRowsUnknown = 2000, kFirstRowsMost = 20'000;
 constexpr double kGrowthMost = 8;
 // Gaps are cheap to jump over as long as a boundary by arithmetic still holds this share of its
 // width.
 constexpr double kDense = 0.5;
-// The last chunks of a table are cut smaller, but not below this: several workers then end
-// together.
-constexpr std::uint64_t kLastRowsLeast = 20'000;
+// The last chunks of a table are cut smaller, so that several workers end together, but not smaller
+// than this: a chunk has its own costs (the 16 MB of buffers of PostgreSQL's COPY, for one).
+constexpr double kLastBytesLeast = 16 << 20;
 
 std::optional<std::int64_t> as_single_integer(const std::optional<Key>& key) {
   if (!key || key->size() != 1) return std::nullopt;
@@ -73,7 +73,10 @@ std::uint64_t Chunker::clamp(std::uint64_t rows) const {
 std::uint64_t Chunker::rows_to_cut() const {
   if (rows_left_ == 0) return rows_;
   const std::uint64_t share = rows_left_ / static_cast<std::uint64_t>(std::max(limits_.workers, 1));
-  return std::min(rows_, std::max(share, kLastRowsLeast));
+  const std::uint64_t least = bytes_per_row_ > 0
+                                  ? static_cast<std::uint64_t>(kLastBytesLeast / bytes_per_row_)
+                                  : kFirstRowsUnknown;
+  return std::min(rows_, std::max(share, least));
 }
 
 std::optional<Chunk> Chunker::next(Source& source) {
@@ -87,6 +90,10 @@ std::optional<Chunk> Chunker::next(Source& source) {
   const std::uint64_t rows = rows_to_cut();
   const std::optional<Key> upper = boundary(source, rows);
   rows_left_ -= std::min(rows_left_, rows);
+  if (!proven_ && bytes_per_row_ > 0 &&
+      static_cast<double>(rows_ * 2) * bytes_per_row_ <= kUnprovenBytes) {
+    rows_ = clamp(rows_ * 2);
+  }
   Chunk chunk = store_.cut_chunk(table_, upper);
   frontier_ = upper;
   cut_to_end_ = !upper;
@@ -134,6 +141,7 @@ void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
     dense_ = false;
   }
   if (rows == 0) return;
+  proven_ = true;
   // Half of the old value, half of the new: rows differ in size from chunk to chunk.
   const double observed = static_cast<double>(bytes) / static_cast<double>(rows);
   bytes_per_row_ = bytes_per_row_ == 0 ? observed : (bytes_per_row_ + observed) / 2;

@@ -67,6 +67,7 @@ class Chunker {
   bool cut_to_end_ = false;
   std::uint64_t rows_ = 0;            // aimed at
   std::uint64_t rows_left_ = 0;       // not cut yet, by the catalog's estimate; 0: not known
+  bool proven_ = false;               // a chunk of it has been copied
   double bytes_per_row_ = 0;          // first the catalog's estimate; 0: not known
   bool dense_ = false;                // integer keys: few gaps, so a boundary needs no query
   std::optional<std::int64_t> last_;  // integer keys: the highest, when last asked

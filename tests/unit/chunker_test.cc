@@ -26,9 +26,7 @@ class ChunkerTest : public testing::Test {
     folder_ = mkdtemp(pattern.data());
     fs::permissions(folder_, fs::perms::owner_all);
     target_ = sqlite::adapter().open_target(Url::parse("sqlite:" + file()), {});
-    store_ = open_store((folder_ / "c.db").string(), "test");
-    store_->begin_migration({"0123456789abcdef0123456789abcdef", "test", "f", {}});
-    store_->put_table("t", 0, 0);
+    new_store(0, 0);
   }
   void TearDown() override {
     source_.reset();
@@ -37,6 +35,11 @@ class ChunkerTest : public testing::Test {
     fs::remove_all(folder_);
   }
 
+  void new_store(std::uint64_t rows_estimate, std::uint64_t bytes_estimate) {
+    store_ = open_store((folder_ / fmt::format("c{}.db", ++stores_)).string(), "test");
+    store_->begin_migration({"0123456789abcdef0123456789abcdef", "test", "f", {}});
+    store_->put_table("t", rows_estimate, bytes_estimate);
+  }
   std::string file() const { return (folder_ / "t.db").string(); }
   void exec(const std::string& sql) { target_->session().execute(sql); }
 
@@ -74,6 +77,7 @@ class ChunkerTest : public testing::Test {
   std::unique_ptr<Target> target_;
   std::unique_ptr<Source> source_;
   std::unique_ptr<CheckpointStore> store_;
+  int stores_ = 0;
   std::uint64_t chunks_ = 0, largest_ = 0;
 };
 
@@ -131,25 +135,39 @@ TEST_F(ChunkerTest, CutsTheLastChunksSmallerForSeveralWorkers) {
       "INSERT INTO t SELECT i FROM n");
   const ReadSpec table = spec();
   const auto sizes = [&](std::uint64_t estimate, int workers) {
-    store_ = open_store((folder_ / fmt::format("c{}-{}.db", estimate, workers)).string(), "test");
-    store_->begin_migration({"0123456789abcdef0123456789abcdef", "test", "f", {}});
-    store_->put_table("t", estimate, estimate * 10);
+    new_store(estimate, estimate * 1000);
     Chunker chunker(*store_, "t", table,
-                    {std::chrono::milliseconds(500), 100'000, 64u << 20, workers});
+                    {std::chrono::milliseconds(500), 100'000, 256u << 20, workers});
     std::vector<std::uint64_t> rows;
     while (const auto chunk = chunker.next(*source_)) {
       rows.push_back(source_->count(table, chunk->range));
-      chunker.learn(*chunk, rows.back(), rows.back() * 10, std::chrono::microseconds(1));
+      chunker.learn(*chunk, rows.back(), rows.back() * 1000, std::chrono::microseconds(1));
     }
     return rows;
   };
   const auto one = sizes(400'000, 1);
-  EXPECT_THAT(one, testing::ElementsAre(20'000, 100'000, 100'000, 100'000, 80'000, 0));
+  EXPECT_THAT(one, testing::ElementsAre(8388, 100'000, 100'000, 100'000, 91'612, 0));
   const auto four = sizes(400'000, 4);
-  EXPECT_THAT(std::vector(four.end() - 5, four.end()), testing::Each(testing::Le(26'000u)));
+  EXPECT_THAT(std::vector(four.end() - 4, four.end()), testing::Each(testing::Le(17'000u)));
   EXPECT_EQ(std::accumulate(four.begin(), four.end(), std::uint64_t{0}), 400'000u);
   const auto wrong = sizes(100'000, 4);
   EXPECT_THAT(wrong, testing::Contains(100'000u));
+}
+
+// As several workers do, which each cut three chunks ahead.
+TEST_F(ChunkerTest, GrowsTheFirstChunksBeforeOneIsCopied) {
+  exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+  exec(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) "
+      "INSERT INTO t SELECT i FROM n");
+  const ReadSpec table = spec();
+  new_store(400'000, 400'000'000);
+  Chunker chunker(*store_, "t", table, {});
+  std::vector<std::uint64_t> rows;
+  for (int cut = 0; cut < 5; ++cut) {
+    rows.push_back(source_->count(table, chunker.next(*source_)->range));
+  }
+  EXPECT_THAT(rows, testing::ElementsAre(8388, 16'776, 33'552, 33'552, 33'552));
 }
 
 TEST_F(ChunkerTest, RandomKeysRandomSizes) {
