@@ -294,11 +294,18 @@ class Dialect {
   // True where foreign keys that the target has already are enforced while rows are loaded
   // (PostgreSQL): parents must then be copied before their children.
   virtual bool enforces_foreign_keys() const { return false; }
+  // False where load() keeps the table's triggers from running (SQLite).
+  virtual bool fires_triggers() const { return true; }
   // Types for migrator's own tables: a short text that can be a key, compared byte by byte; a text
   // of any length; a 64-bit integer.
   virtual std::string_view own_key_type() const = 0;
   virtual std::string_view own_text_type() const = 0;
   virtual std::string_view own_integer_type() const = 0;
+  // Behind the closing bracket of their CREATE TABLE: what makes them take part in transactions.
+  virtual std::string_view own_table_options() const { return ""; }
+  // Whether a table's rows go back with a transaction that is rolled back: always, but in some of
+  // MySQL's storage engines.
+  virtual bool transactional(const TableSchema&) const { return true; }
 
   // The column here for a column of `from`. With the same engine, type, default, collation,
   // identity and generation are carried verbatim; across engines per the table in docs of types

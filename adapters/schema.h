@@ -100,6 +100,7 @@ struct Check {
 struct Trigger {
   std::string name;
   std::string description;  // "AFTER INSERT"
+  bool fires = true;        // for an ordinary session: not disabled, not for replicas alone
 };
 
 struct TableSchema {

@@ -1,8 +1,8 @@
 // The durable memory of a migration.
 //
-// What it remembers is never ahead of the target (protocol, I6): whether a chunk is done is decided
-// by the target's chunk fence, and the store follows. So a store that lost its last commits in a
-// power cut costs some work again, never a row.
+// What it remembers is never ahead of the target ("the target decides"): whether a chunk is done is
+// decided by the target's chunk fence, and the store follows. So a store that lost its last commits
+// in a power cut costs some work again, never a row.
 //
 // One process per plan: open_store() takes a lock that dies with the process. The interface is such
 // that a store shared by many workers can implement it later: chunks are claimed with an owner and

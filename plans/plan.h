@@ -44,6 +44,15 @@ struct ThrottlePlan {
   bool operator==(const ThrottlePlan&) const = default;
 };
 
+// The most (and least, where it is not 0 or 1) that a plan or `migrate set` may ask for.
+inline constexpr std::uint64_t kJobsMax = 64;
+inline constexpr std::uint64_t kChunkTargetMsMax = 600'000;
+inline constexpr std::uint64_t kChunkRowsMax = 10'000'000;
+inline constexpr std::uint64_t kChunkBytesMin = std::uint64_t{1} << 10;
+inline constexpr std::uint64_t kChunkBytesMax = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kRowsPerSecondMax = 1'000'000'000;
+inline constexpr std::uint64_t kBytesPerSecondMax = std::uint64_t{1} << 40;
+
 struct BackfillPlan {
   int jobs = 4;
   std::optional<std::chrono::milliseconds> chunk_target;  // absent: what suits the target's engine

@@ -32,13 +32,6 @@ using yaml::ValueReader;
 
 constexpr int kVersion = 1;
 
-constexpr std::uint64_t kJobsMax = 64;
-constexpr std::uint64_t kChunkTargetMsMax = 600'000;
-constexpr std::uint64_t kChunkRowsMax = 10'000'000;
-constexpr std::uint64_t kChunkBytesMin = std::uint64_t{1} << 10;
-constexpr std::uint64_t kChunkBytesMax = std::uint64_t{1} << 30;
-constexpr std::uint64_t kRowsPerSecondMax = 1'000'000'000;
-constexpr std::uint64_t kBytesPerSecondMax = std::uint64_t{1} << 40;
 constexpr std::uint64_t kRejectsMax = 1'000'000'000;
 constexpr std::uint64_t kSessionsMax = 100'000;
 constexpr std::uint64_t kSampleLogMax = 1'000'000;

@@ -17,10 +17,9 @@ set -euo pipefail
 build_packages=(
   git ca-certificates g++ cmake ninja-build pkg-config ccache
   libpq-dev default-libmysqlclient-dev libsqlite3-dev
-  libboost-program-options-dev libspdlog-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev
-  libgtest-dev libgmock-dev librapidcheck-dev)
+  libboost-program-options-dev libspdlog-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev)
 demo_packages=(sqlite3)
-test_packages=(sqlite3 postgresql mariadb-server mariadb-client python3 procps)
+test_packages=(libgtest-dev libgmock-dev sqlite3 postgresql mariadb-server mariadb-client python3 procps)
 lint_packages=(clang-format clang-tidy shellcheck)
 bench_packages=(pgcopydb pgloader mydumper)
 
@@ -80,11 +79,12 @@ install() {
     die "apt-get install failed, see above: correct that, then run this again"
 }
 
-wanted=("${build_packages[@]}" "${test_packages[@]}")
+wanted=()
+demo=false
 check=false
 while (($#)); do
   case $1 in
-    --demo) wanted=("${build_packages[@]}" "${demo_packages[@]}") ;;
+    --demo) demo=true ;;
     --lint) wanted+=("${lint_packages[@]}") ;;
     --bench) wanted+=("${bench_packages[@]}") ;;
     --check) check=true ;;
@@ -96,6 +96,8 @@ while (($#)); do
   esac
   shift
 done
+wanted+=("${build_packages[@]}")
+if $demo; then wanted+=("${demo_packages[@]}"); else wanted+=("${test_packages[@]}"); fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   say "this is no Debian: install with your own package manager what these Debian packages hold:"

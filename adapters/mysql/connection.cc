@@ -187,6 +187,10 @@ Handle open_connection(const ConnectionSettings& s) {
                          0) == nullptr) {
     throw_error(handle.get(), "connecting to " + (s.socket.empty() ? s.host : s.socket));
   }
+  // An option file is read while connecting, and might ask for it: a session that was made anew
+  // behind our back would have none of our settings.
+  const char reconnect = 0;
+  mysql_options(handle.get(), MYSQL_OPT_RECONNECT, &reconnect);
   if (insists_on_tls(s.tls) && mysql_get_ssl_cipher(handle.get()) == nullptr) {
     throw Error(ErrorKind::permanent, "the server does not offer TLS, and ssl-mode asks for it")
         .scope(ErrorScope::session)

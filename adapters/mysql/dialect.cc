@@ -1,6 +1,7 @@
 #include "adapters/mysql/dialect.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <set>
 
@@ -445,6 +446,13 @@ std::string MysqlDialect::add_foreign_key(const TableSchema& table, const Foreig
 
 std::vector<std::string> MysqlDialect::after_load(const TableSchema& table) const {
   return {"ANALYZE TABLE " + quote(table.name)};
+}
+
+bool MysqlDialect::transactional(const TableSchema& table) const {
+  constexpr std::array<std::string_view, 5> known{"InnoDB", "ROCKSDB", "TokuDB", "ndbcluster",
+                                                  "Spider"};
+  return table.storage_engine.empty() ||
+         std::find(known.begin(), known.end(), table.storage_engine) != known.end();
 }
 
 const MysqlDialect& common_dialect() {

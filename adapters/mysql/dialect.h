@@ -32,6 +32,8 @@ class MysqlDialect final : public Dialect {
     return "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
   }
   std::string_view own_integer_type() const override { return "bigint"; }
+  std::string_view own_table_options() const override { return " ENGINE=InnoDB"; }
+  bool transactional(const TableSchema& table) const override;
 
   // From another engine: text without a length becomes longtext, or, where create_table() finds it
   // in a key, varchar(255) (191 where keys are short); strict mode refuses longer values, and never

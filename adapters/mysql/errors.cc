@@ -249,7 +249,8 @@ Error classify(unsigned number, std::string_view sqlstate, std::string_view mess
     } else if (sqlstate.starts_with("40")) {
       kind = ErrorKind::transient;
       scope = kTransaction;
-    } else if (sqlstate.starts_with("22") || sqlstate.starts_with("23")) {
+    } else if (sqlstate.starts_with("22") || sqlstate.starts_with("23") ||
+               sqlstate.starts_with("45")) {
       kind = ErrorKind::data;
     } else if (sqlstate.starts_with("08")) {
       kind = ErrorKind::transient;
@@ -258,7 +259,8 @@ Error classify(unsigned number, std::string_view sqlstate, std::string_view mess
   }
   std::string text;
   if (!doing.empty()) text.append(doing).append(": ");
-  text += without_values(number, message);
+  // Class 45 is for users: a trigger's or procedure's own words, which may hold anything.
+  text += without_values(sqlstate.starts_with("45") ? 1644 : number, message);
   Error error(kind, text);
   error.scope(scope).remedy(std::string(remedy)).duplicate_key(is_duplicate(number));
   error.code(std::string(sqlstate) + "/" + std::to_string(number));

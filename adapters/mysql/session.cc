@@ -128,7 +128,7 @@ void MysqlSession::set_up(const SessionOptions& options) {
   // sql_select_limit and autocommit may be set for the whole server, and would then lose rows
   // silently.
   run(fmt::format("SET SESSION sql_mode='{}', time_zone='+00:00', autocommit=1, sql_notes=1, "
-                  "max_error_count=64, "
+                  "max_error_count=64, completion_type=0, "
                   "sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0, "
                   "sql_auto_is_null=0, "
                   "net_read_timeout={}, net_write_timeout={}, wait_timeout={}, max_sort_length={}, "

@@ -1,10 +1,12 @@
 #include "adapters/mysql/value_encoder.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include <fmt/format.h>
 #include <mysql.h>
 
 #include "adapters/codec.h"
@@ -151,6 +153,7 @@ ValueEncoder::ValueEncoder(const WriteSpec& spec, const RowLayout& layout,
     field.negative_zero = options.negative_zero ||
                           (field.native.base != Base::real32 && field.native.base != Base::real64);
     field.raw_text = wire && is_raw_text(column, field.native);
+    field.exact_json = !wire && field.native.base == Base::json;
     field.scratch = field.way == Way::decimal || field.way == Way::date || field.way == Way::time ||
                     field.way == Way::timestamp || field.way == Way::uuid;
     if (options.encoding == Encoding::binary) make_binary(field);
@@ -159,6 +162,46 @@ ValueEncoder::ValueEncoder(const WriteSpec& spec, const RowLayout& layout,
     fields_.push_back(std::move(field));
   }
 }
+
+namespace {
+
+// Whether a column with so many digits behind the point would store another number.
+bool is_rounded(double value, std::uint32_t digits, bool narrow) {
+  double again = 0;
+  if (!parse_double(fmt::format("{:.{}f}", value, digits), again)) return true;
+  return narrow ? static_cast<float>(again) != static_cast<float>(value) : again != value;
+}
+
+// MySQL keeps a JSON number as an integer of 64 bits or as a double: with up to 15 significant
+// digits a double gives every decimal back (DBL_DIG).
+bool has_exact_numbers(std::string_view json) {
+  bool in_text = false;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    const char c = json[at];
+    if (in_text && c == '\\') {
+      ++at;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '-' || (c >= '0' && c <= '9'))) {
+      const std::size_t end = std::min(json.find_first_not_of("+-.eE0123456789", at), json.size());
+      const std::string_view number = json.substr(at, end - at);
+      std::int64_t integer = 0;
+      std::uint64_t natural = 0;
+      if (!parse_int64(number, integer) && !parse_uint64(number, natural)) {
+        std::string digits;
+        for (const char d : number.substr(0, number.find_first_of("eE"))) {
+          if (d >= '0' && d <= '9' && (d != '0' || !digits.empty())) digits += d;
+        }
+        while (!digits.empty() && digits.back() == '0') digits.pop_back();
+        if (digits.size() > 15) return false;
+      }
+      at = end - 1;
+    }
+  }
+  return true;
+}
+
+}  // namespace
 
 void ValueEncoder::refuse(const Field& field, std::string_view why, std::string_view code) const {
   throw Error(ErrorKind::data, "column " + field.name + " of " + table_ + ": " + std::string(why))
@@ -216,10 +259,23 @@ Encoded ValueEncoder::encode(std::size_t column, const RowBatch& batch, const Ce
       if (narrow && static_cast<double>(static_cast<float>(out.real)) != out.real) {
         refuse(field, "a double that FLOAT cannot hold exactly", "22003/1264");
       }
+      if (field.native.scale > 0 && is_rounded(out.real, field.native.scale, narrow)) {
+        refuse(field, "a number with more digits behind the point than its column keeps",
+               "22003/1264");
+      }
       break;
     }
     case Way::text:
       if (cell.tag != Tag::text) refuse(field, "a value that is not text");
+      // '1' would be taken for the first label.
+      if (field.native.base == Base::enumeration &&
+          std::find(field.native.values.begin(), field.native.values.end(), bytes) ==
+              field.native.values.end()) {
+        refuse(field, "a text that is none of the column's values", "01000/1265");
+      }
+      if (field.exact_json && !has_exact_numbers(bytes)) {
+        refuse(field, "a JSON number with more digits than MySQL keeps", "22032/3140");
+      }
       out.bytes = bytes;
       break;
     case Way::bytes:

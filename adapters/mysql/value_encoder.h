@@ -82,7 +82,7 @@ class ValueEncoder {
     TypeKind kind;
     Form form;
     Way way;
-    bool nullable, raw_text, scratch, negative_zero;
+    bool nullable, raw_text, scratch, negative_zero, exact_json;
     unsigned digits;  // of the second's fraction
   };
 

@@ -358,8 +358,9 @@ class Reader {
   void read_triggers() {
     for (const auto& row : of_tables(kTriggersQuery).rows) {
       if (TableSchema* table = table_of(row[0])) {
-        table->triggers.push_back(
-            {as_text(row[1]), trigger_description(as_integer(row[2]), as_text(row[3]))});
+        table->triggers.push_back({as_text(row[1]),
+                                   trigger_description(as_integer(row[2]), as_text(row[3])),
+                                   as_text(row[3]) != "D" && as_text(row[3]) != "R"});
       }
     }
   }

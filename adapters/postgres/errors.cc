@@ -199,13 +199,24 @@ constexpr auto kConnectRules = std::to_array<ConnectRule>({
 
 }  // namespace
 
+bool is_servers_own(std::string_view sqlstate) {
+  // The classes of the manual's appendix "PostgreSQL Error Codes".
+  constexpr std::string_view kClasses =
+      "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D "
+      "3F "
+      "40 42 44 53 54 55 57 58 72 F0 HV P0 XX ";
+  return sqlstate.size() != 5 ||
+         kClasses.find(std::string(sqlstate.substr(0, 2)) + " ") != std::string_view::npos;
+}
+
 std::string message_without_values(const Diagnostic& diagnostic) {
   const std::string_view sqlstate = diagnostic.sqlstate;
   if (sqlstate.starts_with("22") && sqlstate != "22P04") return data_exception_message(diagnostic);
   if (sqlstate.starts_with("23")) return violation_message(diagnostic);
   if (sqlstate == "40002") return "integrity constraint violation";
   // Raised by user code, whose words may quote anything.
-  if (sqlstate.starts_with("P0")) return "a trigger or function raised an exception";
+  if (sqlstate.starts_with("P0") || !is_servers_own(sqlstate))
+    return "a trigger or function raised an exception";
   if (sqlstate == "54000") return "a row or an index entry is too large";
   if (sqlstate == "44000") return "violates the check option of a view";
   const std::string text = one_line(diagnostic.message);
@@ -217,7 +228,9 @@ Error classify(const Diagnostic& diagnostic, bool in_transaction) {
     return statement_timed_out(in_transaction);
   }
   const Rule* rule = find_rule(diagnostic.sqlstate);
-  Error error(rule ? rule->kind : ErrorKind::permanent, message_without_values(diagnostic));
+  const ErrorKind unknown =
+      is_servers_own(diagnostic.sqlstate) ? ErrorKind::permanent : ErrorKind::data;
+  Error error(rule ? rule->kind : unknown, message_without_values(diagnostic));
   error.code(diagnostic.sqlstate);
   if (rule && !rule->remedy.empty()) error.remedy(std::string(rule->remedy));
   if (!diagnostic.table.empty()) {

@@ -17,6 +17,7 @@ class Dialect final : public migrator::Dialect {
   std::string placeholder(int) const override { return "?"; }
   std::string_view row_lock() const override { return ""; }
   bool concurrent_writers() const override { return false; }
+  bool fires_triggers() const override { return false; }
   std::string_view own_key_type() const override { return "TEXT"; }
   std::string_view own_text_type() const override { return "TEXT"; }
   std::string_view own_integer_type() const override { return "INTEGER"; }

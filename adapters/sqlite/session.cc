@@ -195,6 +195,11 @@ void Session::configure(const SessionOptions&, Role role) {
   sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   // Rows arrive in any order of tables, and a cascade would change rows that nobody wrote.
   sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_FKEY, 0, nullptr);
+  // Else "price", in double quotes, is the text 'price' as soon as the column has another name.
+  if (sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DML, 0, nullptr) != SQLITE_OK) {
+    throw Error(ErrorKind::permanent, "this SQLite takes every unknown name for a text")
+        .remedy("use SQLite 3.29 or newer");
+  }
   register_functions(*this);
   // Reads the file's header: says at once that it is no database.
   try {
@@ -207,8 +212,8 @@ void Session::configure(const SessionOptions&, Role role) {
   ask(fmt::format("PRAGMA cache_size = -{}", kCacheKib));
   if (role == Role::target && !server_.read_only && !in_memory_) {
     set_journal_mode(journal_mode_.empty() ? "WAL" : journal_mode_);
-    // A commit may be lost in a power cut, never torn; the chunk fence is lost with it.
-    ask("PRAGMA synchronous = NORMAL");
+    // A commit must not be lost in a power cut when the checkpoint store already knows of it.
+    ask("PRAGMA synchronous = FULL");
     ask(fmt::format("PRAGMA wal_autocheckpoint = {}", kCheckpointPages));
     ask(fmt::format("PRAGMA analysis_limit = {}", kAnalysisLimit));
   }
@@ -286,16 +291,16 @@ void Session::fail(int result_code, std::string_view doing, const std::string& t
   const int primary = result_code & 0xff;
   const bool was_in_transaction = std::exchange(was_in_transaction_, false);
   const bool lost = was_in_transaction && !in_transaction();
-  const auto stopped = [&](const char* why) {
-    Error error(ErrorKind::cancelled, fmt::format("{}: {}", doing, why));
+  const auto stopped = [&](ErrorKind kind, const char* why) {
+    Error error(kind, fmt::format("{}: {}", doing, why));
     error.code(std::to_string(result_code)).table(table);
     if (lost) error.scope(ErrorScope::transaction);
     return error;
   };
   if (primary == SQLITE_INTERRUPT || primary == SQLITE_BUSY) {
-    if (interruption_->cancelled) throw stopped("cancelled");
+    if (interruption_->cancelled) throw stopped(ErrorKind::cancelled, "cancelled");
     if (interruption_->timed_out) {
-      throw stopped("it ran longer than the statement timeout")
+      throw stopped(ErrorKind::transient, "it ran longer than the statement timeout")
           .remedy("raise the statement timeout");
     }
   }

@@ -43,16 +43,16 @@ void ChunkFence::install(Session& target) const {
   const Dialect& dialect = target.dialect();
   target.execute(fmt::format(
       "CREATE TABLE IF NOT EXISTS {} (migration {} NOT NULL PRIMARY KEY, id {} NOT NULL, "
-      "format {} NOT NULL)",
+      "format {} NOT NULL){}",
       dialect.quote(kState), dialect.own_key_type(), dialect.own_text_type(),
-      dialect.own_integer_type()));
+      dialect.own_integer_type(), dialect.own_table_options()));
   target.execute(fmt::format(
       "CREATE TABLE IF NOT EXISTS {0} (migration {1} NOT NULL, source_table {1} NOT NULL, "
       "chunk_number {2} NOT NULL, epoch {2} NOT NULL, chunk_state {1} NOT NULL, lower_key {3}, "
       "upper_key {3}, chunk_rows {2} NOT NULL, PRIMARY KEY (migration, source_table, "
-      "chunk_number))",
+      "chunk_number)){4}",
       dialect.quote(kChunk), dialect.own_key_type(), dialect.own_integer_type(),
-      dialect.own_text_type()));
+      dialect.own_text_type(), dialect.own_table_options()));
 }
 
 std::optional<std::string> ChunkFence::owner_id(Session& target) const {
@@ -186,6 +186,22 @@ void ChunkFence::complete(Session& target, const Chunk& chunk, std::uint64_t epo
             "AND source_table = {4} AND chunk_number = {5} AND epoch = {6}"),
       parameters);
   if (changed.affected != 1) throw fenced(chunk, epoch, "another epoch");
+}
+
+// A row of the fence table of its own, which no count of chunks sees: number -1 - id.
+bool ChunkFence::mark_retried(Session& target, const Reject& reject) const {
+  const std::array<Value, 3> identity{migration_, reject.table, -1 - reject.id};
+  const Result found = target.query(
+      spell(target.dialect(),
+            "SELECT chunk_state FROM _migrator_chunk "
+            "WHERE migration = {1} AND source_table = {2} AND chunk_number = {3} {lock}"),
+      identity);
+  if (!found.empty()) return false;
+  target.query(spell(target.dialect(),
+                     "INSERT INTO _migrator_chunk (migration, source_table, chunk_number, epoch, "
+                     "chunk_state, chunk_rows) VALUES ({1}, {2}, {3}, 0, 'retried', 0)"),
+               identity);
+  return true;
 }
 
 void ChunkFence::remove(Session& target) const {

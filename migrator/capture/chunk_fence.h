@@ -60,6 +60,10 @@ class ChunkFence {
   // Last statement of that transaction. REQUIRES: lock() in the same one.
   void complete(Session& target, const Chunk& chunk, std::uint64_t epoch, std::uint64_t rows) const;
 
+  // Within the transaction that brings in a row that was rejected. False if that has happened
+  // before.
+  bool mark_retried(Session& target, const Reject& reject) const;
+
   // Drops the fences and the state row of this migration, and the tables when no other one uses
   // them.
   void remove(Session& target) const;

@@ -39,6 +39,7 @@ nlohmann::json to_json(const BackfillProgress& progress, double seconds, bool in
           {"rows", progress.rows_now},
           {"bytes", progress.bytes_now},
           {"rejects", rejects},
+          {"warnings", progress.warnings},
           {"tables", tables}};
 }
 
@@ -69,18 +70,21 @@ int run_backfill(const Invocation& invocation) {
       "allow-existing", "the target's tables may hold rows already: those are left as they are");
   if (!options.parse()) return kDone;
   Plan plan = options.plan();
+  StartOptions start;
+  start.allow_existing = options.flag("allow-existing");
   for (const auto& [option, setting] : {std::pair{"jobs", "jobs"},
                                         {"rows-per-second", "rows_per_second"},
                                         {"bytes-per-second", "bytes_per_second"}}) {
-    if (options.flag(option))
-      apply_setting(plan.backfill, setting, options.get<std::string>(option));
+    if (!options.flag(option)) continue;
+    apply_setting(plan.backfill, setting, options.get<std::string>(option));
+    start.given_settings.emplace_back(setting);
   }
   MigrationRun migration(plan, invocation.interrupt, invocation.line);
   ProgressDisplay display;
   BackfillProgress last;
-  const auto start = std::chrono::steady_clock::now();
+  const auto begun = std::chrono::steady_clock::now();
   const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   };
   const auto tick = [&](const BackfillProgress& progress) {
     last = progress;
@@ -92,21 +96,28 @@ int run_backfill(const Invocation& invocation) {
       std::fprintf(stderr, "created table %s\n", table.c_str());
     }
     if (report.resumed) std::fprintf(stderr, "going on where the last run stopped\n");
+    for (const auto& [setting, value] : report.settings) {
+      std::fprintf(stderr, "set: %s=%s (by `migrate set`; `migrate set PLAN %s=` takes it back)\n",
+                   setting.c_str(), value.c_str(), setting.c_str());
+    }
   };
   try {
-    last = migration.backfill({.allow_existing = options.flag("allow-existing")}, tick, started);
+    last = migration.backfill(start, tick, started);
   } catch (const Error& error) {
     display.clear();
-    if (error.kind() == ErrorKind::cancelled && options.json()) {
-      std::printf("%s\n", to_json(last, seconds(), true).dump(2).c_str());
-    }
-    throw;
+    if (error.kind() != ErrorKind::cancelled || !options.json()) throw;
+    std::printf("%s\n", to_json(last, seconds(), true).dump(2).c_str());
+    print_error(error);
+    return exit_code(error);
   }
   display.clear();
   if (options.json()) {
     std::printf("%s\n", to_json(last, seconds(), false).dump(2).c_str());
   } else {
     print_result(last, seconds());
+  }
+  for (const std::string& warning : last.warnings) {
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
   bool failed = false;
   std::uint64_t rejects = 0;

@@ -9,6 +9,21 @@
 
 namespace migrator::cli {
 
+namespace {
+
+nlohmann::json to_json(const std::vector<Finding>& findings) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Finding& finding : findings) {
+    list.push_back({{"severity", name(finding.severity)},
+                    {"table", finding.table},
+                    {"text", finding.text},
+                    {"remedy", finding.remedy}});
+  }
+  return list;
+}
+
+}  // namespace
+
 int run_check(const Invocation& invocation) {
   Options options(invocation, {"PLAN"});
   options.add()("allow-existing", "the target's tables may hold rows already");
@@ -18,15 +33,9 @@ int run_check(const Invocation& invocation) {
       migration.check({.allow_existing = options.flag("allow-existing")});
   const bool refused = has_errors(report.findings);
   if (options.json()) {
-    nlohmann::json findings = nlohmann::json::array();
-    for (const Finding& finding : report.findings) {
-      findings.push_back({{"severity", name(finding.severity)},
-                          {"table", finding.table},
-                          {"text", finding.text},
-                          {"remedy", finding.remedy}});
-    }
-    const nlohmann::json document = {
-        {"ready", !refused}, {"findings", findings}, {"statements", report.statements}};
+    const nlohmann::json document = {{"ready", !refused},
+                                     {"findings", to_json(report.findings)},
+                                     {"statements", report.statements}};
     std::printf("%s\n", document.dump(2).c_str());
   } else {
     print_findings(report.findings, true);
@@ -46,7 +55,8 @@ int run_start(const Invocation& invocation) {
                                               .forget_target = options.flag("forget-target")});
   if (options.json()) {
     const nlohmann::json document = {{"tables_created", report.tables_created},
-                                     {"resumed", report.resumed}};
+                                     {"resumed", report.resumed},
+                                     {"findings", to_json(report.findings)}};
     std::printf("%s\n", document.dump(2).c_str());
     return kDone;
   }

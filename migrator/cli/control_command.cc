@@ -52,7 +52,9 @@ int run_set(const Invocation& invocation) {
     const std::size_t equals = given.find('=');
     if (equals == std::string::npos) {
       throw Error(ErrorKind::usage, "`" + given + "` is not name=value")
-          .remedy("for example: migrate set PLAN rows_per_second=20000");
+          .remedy(
+              "for example: migrate set PLAN rows_per_second=20000; `rows_per_second=` takes it "
+              "back");
     }
     settings[given.substr(0, equals)] = given.substr(equals + 1);
   }

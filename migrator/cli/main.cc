@@ -1,11 +1,13 @@
 // `migrate`: finds the command, and turns signals and errors into exit codes.
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <thread>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -52,9 +54,15 @@ void hide_secrets(int argc, char** argv) {
                              scheme + 3, ':', static_cast<std::size_t>(sign - scheme - 3)))
                        : nullptr;
     if (colon) std::memset(colon + 1, '*', static_cast<std::size_t>(sign - colon - 1));
-    for (char* parameter = std::strstr(argv[at], "password="); parameter;
-         parameter = std::strstr(parameter + 9, "password=")) {
-      for (char* c = parameter + 9; *c && *c != '&'; ++c) *c = '*';
+    // Which parameters hold secrets the drivers know best, so all values go.
+    char* query = std::strchr(scheme, '?');
+    bool value = false;
+    for (char* c = query ? query + 1 : stop; c < stop; ++c) {
+      if (*c == '&' || *c == '=') {
+        value = *c == '=' || (value && *c != '&');
+      } else if (value) {
+        *c = '*';
+      }
     }
   }
 }
@@ -78,7 +86,10 @@ void watch_signals(Interrupt& interrupt) {
       std::fprintf(
           stderr,
           "\nmigrate: stopping; the chunks in hand are rolled back (once more to stop at once)\n");
-      std::thread([&interrupt] { interrupt.request(); }).detach();
+      // Again and again: a statement that begins just after it was cancelled runs on.
+      std::thread([&interrupt] {
+        for (;; std::this_thread::sleep_for(std::chrono::milliseconds(100))) interrupt.request();
+      }).detach();
     }
   }).detach();
 }
@@ -114,7 +125,25 @@ int run(std::vector<std::string> words, Interrupt& interrupt) {
       .remedy(near.empty() ? "`migrate help` lists the commands" : "did you mean `" + near + "`?");
 }
 
+// What a command that was asked for JSON and could not finish has to say on standard output.
+void print_json_error(const Error& error) {
+  const nlohmann::json document = {{"error",
+                                    {{"text", error.what()},
+                                     {"remedy", error.remedy()},
+                                     {"code", error.code()},
+                                     {"table", error.table()},
+                                     {"exit", exit_code(error)}}}};
+  std::printf("%s\n",
+              document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
 int guarded(const std::vector<std::string>& words, Interrupt& interrupt) {
+  const auto failed = [&](const Error& error) {
+    print_error(error);
+    const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+    if (json) print_json_error(error);
+    return exit_code(error);
+  };
   try {
     const int code = run(words, interrupt);
     if (std::fflush(stdout) != 0) {
@@ -123,16 +152,14 @@ int guarded(const std::vector<std::string>& words, Interrupt& interrupt) {
     }
     return code;
   } catch (const Error& error) {
-    print_error(error);
-    return exit_code(error);
+    return failed(error);
   } catch (const std::bad_alloc&) {
-    print_error(
+    return failed(
         Error(ErrorKind::permanent, "out of memory").remedy("lower backfill.jobs or max_bytes"));
   } catch (const std::exception& error) {
-    print_error(Error(ErrorKind::invariant, error.what())
-                    .remedy("this is a bug: please report it with the command and the plan"));
+    return failed(Error(ErrorKind::invariant, error.what())
+                      .remedy("this is a bug: please report it with the command and the plan"));
   }
-  return kFailed;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include <fcntl.h>
@@ -9,39 +10,35 @@
 #include "migrator/cli/command.h"
 #include "migrator/cli/console.h"
 #include "migrator/engine/planner.h"
+#include "plans/environment.h"
 
 namespace migrator::cli {
 namespace {
 
 namespace po = boost::program_options;
 
-// "${NAME}" as the user wrote it, expanded, so that no password has to stand on a command line.
+// With its variables as the user wrote them, so that no password has to stand on a command line.
 struct GivenUrl {
   std::string text;  // as it goes into the plan
   Url url;
   bool secret_left_out = false;
 };
 
-GivenUrl read_url(const std::string& text, const std::string& variable) {
-  const Environment environment = process_environment();
-  std::string expanded;
-  for (std::size_t at = 0; at < text.size();) {
-    if (text.compare(at, 2, "${") != 0) {
-      expanded += text[at++];
-      continue;
-    }
-    const std::size_t end = text.find('}', at);
-    const std::string name = end == std::string::npos ? "" : text.substr(at + 2, end - at - 2);
-    const auto value = name.empty() ? std::nullopt : environment(name);
-    if (!value) {
-      throw Error(ErrorKind::usage, "the environment variable in the URL is not set: " + name)
-          .remedy("set it, or write the URL out");
-    }
-    expanded += *value;
-    at = end + 1;
+// Whether a password is in the text itself, and not only in what its variables hold.
+bool spells_a_secret(const std::string& text) {
+  try {
+    return Url::parse(expand(text, [](const std::string&) { return std::string("1"); }).text)
+               .has_secret() &&
+           Url::parse(expand(text, [](const std::string&) { return std::string(); }).text)
+               .has_secret();
+  } catch (const Error&) {
+    return text.find("://") != std::string::npos;  // a variable of its own is as good
   }
-  GivenUrl given{text, Url::parse(expanded), false};
-  if (expanded == text && given.url.has_secret()) {
+}
+
+GivenUrl read_url(const std::string& text, const std::string& variable) {
+  GivenUrl given{text, Url::parse(expand(text, process_environment()).text), false};
+  if (given.url.has_secret() && spells_a_secret(text)) {
     given.text = "${" + variable + "}";
     given.secret_left_out = true;
   }
@@ -76,7 +73,7 @@ std::uint64_t scan_rows(const std::string& text) {
       .remedy("for example: --scan 100000");
 }
 
-nlohmann::json to_json(const Draft& draft, const std::string& file) {
+nlohmann::json to_json(const Draft& draft, const std::string& file, const std::string& yaml) {
   nlohmann::json findings = nlohmann::json::array(), tables = nlohmann::json::array();
   for (const Finding& finding : draft.findings) {
     findings.push_back({{"severity", name(finding.severity)},
@@ -91,6 +88,7 @@ nlohmann::json to_json(const Draft& draft, const std::string& file) {
                       {"rows_scanned", estimate.rows_scanned}});
   }
   return {{"plan", file},
+          {"yaml", yaml},
           {"name", draft.plan.name},
           {"source", draft.source_product},
           {"target", draft.target_product},
@@ -141,7 +139,7 @@ int run_plan(const Invocation& invocation) {
   const std::string yaml = write_plan(written, draft.comments());
   if (!file.empty()) {
     write_file(file, yaml);
-    const std::string report = file.substr(0, file.rfind(".yaml")) + ".report.md";
+    const std::string report = std::filesystem::path(file).replace_extension(".report.md");
     write_file(report, write_report(draft, file));
     if (!options.json()) {
       std::printf("plan:   %s\nreport: %s\n", file.c_str(), report.c_str());
@@ -152,7 +150,7 @@ int run_plan(const Invocation& invocation) {
     }
   }
   if (options.json()) {
-    std::printf("%s\n", to_json(draft, file).dump(2).c_str());
+    std::printf("%s\n", to_json(draft, file, yaml).dump(2).c_str());
   } else if (file.empty()) {
     std::fputs(yaml.c_str(), stdout);
   }

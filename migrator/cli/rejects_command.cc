@@ -13,7 +13,9 @@ namespace {
 
 namespace po = boost::program_options;
 
-int list(const Options& options, const Plan& plan) {
+using RetryReport = MigrationRun::RetryReport;
+
+int list(const Options& options, const Plan& plan, const RetryReport& retried) {
   const auto store = open_store_for_reading(plan.checkpoint);
   const std::string table = options.flag("table") ? options.get<std::string>("table") : "";
   const auto rejects =
@@ -32,7 +34,12 @@ int list(const Options& options, const Plan& plan) {
            {"open", reject.open},
            {"resolution", reject.resolution}});
     }
-    std::printf("%s\n", nlohmann::json{{"open", open}, {"rejects", rows}}.dump(2).c_str());
+    const nlohmann::json document = {{"open", open},
+                                     {"resolved", retried.resolved},
+                                     {"refused", retried.refused},
+                                     {"skipped", retried.skipped},
+                                     {"rejects", rows}};
+    std::printf("%s\n", document.dump(2).c_str());
   } else {
     std::vector<std::vector<std::string>> rows{{"id", "table", "key", "code", "error"}};
     for (const Reject& reject : rejects) {
@@ -72,13 +79,23 @@ int run_rejects(const Invocation& invocation) {
     }
     store->resolve_reject(*id, options.get<std::string>("reason"));
   }
+  RetryReport report;
   if (options.flag("retry")) {
     MigrationRun migration(plan, invocation.interrupt, invocation.line);
-    const MigrationRun::RetryReport report = migration.retry_rejects(id);
+    report =
+        migration.retry_rejects(id, options.flag("table") ? options.get<std::string>("table") : "");
     std::fprintf(stderr, "%s went in, %s are still refused\n", human_count(report.resolved).c_str(),
                  human_count(report.refused).c_str());
+    if (report.skipped > 0) {
+      std::fprintf(
+          stderr,
+          "%s were not tried: their chunk is not done yet, or their table is no longer in the "
+          "plan\n  to do: run `migrate backfill PLAN` first; settle what is left with "
+          "--resolve\n",
+          human_count(report.skipped).c_str());
+    }
   }
-  return list(options, plan);
+  return list(options, plan, report);
 }
 
 }  // namespace migrator::cli

@@ -17,8 +17,19 @@ std::string at(Clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(time)));
 }
 
+// Every key, of a migration that was not begun, too.
+nlohmann::json empty_status(const std::string& path) {
+  const nlohmann::json none = nlohmann::json::array();
+  return {{"checkpoint", path}, {"name", nullptr},
+          {"id", nullptr},      {"plan_fingerprint", nullptr},
+          {"tables", none},     {"verify", none},
+          {"paused", false},    {"settings", nlohmann::json::object()},
+          {"running", false},   {"owner", nullptr},
+          {"events", none}};
+}
+
 nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
-  nlohmann::json document = {{"checkpoint", path}, {"tables", nlohmann::json::array()}};
+  nlohmann::json document = empty_status(path);
   if (const auto migration = store.migration()) {
     document["name"] = migration->name;
     document["id"] = migration->id;
@@ -35,7 +46,6 @@ nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
                                   {"cut_to_end", table.cut_to_end},
                                   {"rejects", table.rejects_open}});
   }
-  document["verify"] = nlohmann::json::array();
   for (const VerifyOutcome& outcome : store.verify_outcomes()) {
     document["verify"].push_back({{"table", outcome.table},
                                   {"at", at(outcome.at)},
@@ -56,7 +66,6 @@ nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
                          {"command", owner->command},
                          {"since", at(owner->since)}};
   }
-  document["events"] = nlohmann::json::array();
   for (const Event& event : store.events(20)) {
     document["events"].push_back(
         {{"at", at(event.at)}, {"kind", event.kind}, {"table", event.table}, {"text", event.text}});
@@ -65,7 +74,7 @@ nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
 }
 
 void print(const nlohmann::json& status) {
-  if (!status.contains("name")) {
+  if (status["name"].is_null()) {
     std::printf("nothing was begun yet\n");
     return;
   }
@@ -126,8 +135,7 @@ int run_status(const Invocation& invocation) {
       const auto store = open_store_for_reading(plan.checkpoint);
       status = to_json(*store, plan.checkpoint);
     } else {
-      status = {
-          {"checkpoint", plan.checkpoint}, {"tables", nlohmann::json::array()}, {"running", false}};
+      status = empty_status(plan.checkpoint);
     }
     if (options.json()) {
       std::printf("%s\n", status.dump(options.flag("watch") ? -1 : 2).c_str());

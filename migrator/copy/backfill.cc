@@ -41,7 +41,7 @@ std::vector<std::string> parents_of(const TableRoute& route, const std::vector<T
 // What concerns the run and not the table.
 bool stops_everything(const Error& error) {
   return error.kind() == ErrorKind::fenced || error.kind() == ErrorKind::invariant ||
-         error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::gate;
+         error.kind() == ErrorKind::gate;
 }
 
 }  // namespace
@@ -109,6 +109,7 @@ void Backfill::start_worker() {
 void Backfill::set_jobs(int jobs) {
   const std::lock_guard lock(mutex_);
   active_ = std::max(jobs, 1);
+  context_.read_ahead_bytes = read_ahead_bytes(active_);
   while (began_ && !over_ && static_cast<int>(workers_.size()) < active_) start_worker();
   changed_.notify_all();
 }
@@ -235,8 +236,17 @@ void Backfill::settle(Job& job, WorkerSessions& sessions) {
       const std::lock_guard lock(mutex_);
       job.state = TableState::copied;
     }
-    if (!sessions.writer) sessions.writer = open_target(context_.endpoints, context_.interrupt);
-    if (hooks_.finish_table) hooks_.finish_table(job.copy.route, sessions.writer.session());
+    Backoff backoff(context_.retry, context_.interrupt);
+    while (hooks_.finish_table) {
+      try {
+        hooks_.finish_table(job.copy.route);
+        break;
+      } catch (const Error& error) {
+        context_.interrupt.check();
+        if (!backoff.again(error)) throw;
+        job.copy.retries.fetch_add(1, std::memory_order_relaxed);
+      }
+    }
     context_.store.set_table_state(name, TableState::finished);
     const std::lock_guard lock(mutex_);
     job.state = TableState::finished;

@@ -36,6 +36,7 @@ struct BackfillProgress {
   std::vector<TableReport> tables;            // in the plan's order
   std::uint64_t rows_now = 0, bytes_now = 0;  // copied by this run
   double copy_seconds = 0;                    // since run() began, until its last worker ended
+  std::vector<std::string> warnings;          // found at the end: rows that refer to none, ...
   double finish_seconds = 0;                  // foreign keys, sequences and statistics after that
   std::uint64_t chunk_rows = 0;               // what the chunks aim at, of the table in work
   int jobs = 0;
@@ -43,9 +44,8 @@ struct BackfillProgress {
 };
 
 struct BackfillHooks {
-  // All chunks of the table are in: makes its indexes. On a worker's thread, with that worker's
-  // session.
-  std::function<void(const TableRoute& route, Session& target)> finish_table;
+  // All chunks of the table are in: makes its indexes. On a worker's thread.
+  std::function<void(const TableRoute& route)> finish_table;
   // Called several times a second while the run lasts, on run()'s thread.
   std::function<void(const BackfillProgress& progress)> tick;
 };

@@ -6,7 +6,10 @@
 namespace migrator {
 
 bool Backoff::again(const Error& error) {
-  const bool worth_it = error.kind() == ErrorKind::transient || error.kind() == ErrorKind::in_doubt;
+  // A statement that someone else has cancelled (an administrator, most likely) is as good as one
+  // that ran into a timeout.
+  const bool worth_it = error.kind() == ErrorKind::transient ||
+                        error.kind() == ErrorKind::in_doubt || error.kind() == ErrorKind::cancelled;
   if (!worth_it || interrupt_.requested() || ++used_ >= policy_.tries) return false;
   thread_local std::mt19937_64 random{std::random_device{}()};
   const std::int64_t most = policy_.first.count() << std::min(used_ - 1, 20);

@@ -154,15 +154,18 @@ void ChunkCopier::recover(const Chunk& chunk, const Error& error) {
   done(chunk, ChunkRecovery(table_, context_, sessions_, chunk).run(error));
 }
 
-void ChunkCopier::done(const Chunk& chunk, const ChunkDone& result) {
+void ChunkCopier::done(const Chunk& chunk, ChunkDone result) {
   const auto took = lap();
-  ChunkDone recorded = result;
-  recorded.took = std::chrono::duration_cast<std::chrono::milliseconds>(took);
-  context_.store.finish_chunk(table_.route.name, chunk.number, recorded);
+  result.took = std::chrono::duration_cast<std::chrono::milliseconds>(took);
+  record(chunk, result);
+  table_.chunker.learn(chunk, result.rows, result.bytes, took);
+}
+
+void ChunkCopier::record(const Chunk& chunk, const ChunkDone& result) {
+  context_.store.finish_chunk(table_.route.name, chunk.number, result);
   stop_point("chunk_recorded");
   table_.rows.fetch_add(result.rows, std::memory_order_relaxed);
   table_.bytes.fetch_add(result.bytes, std::memory_order_relaxed);
-  table_.chunker.learn(chunk, result.rows, result.bytes, took);
 }
 
 std::vector<ChunkCopier::Claimed> ChunkCopier::claim(const std::vector<Chunk>& chunks) {
@@ -178,10 +181,7 @@ std::vector<ChunkCopier::Claimed> ChunkCopier::claim(const std::vector<Chunk>& c
 void ChunkCopier::grant(ChunkReader& reader, const std::vector<Claimed>& claimed) {
   for (const Claimed& one : claimed) {
     // Done on the target although the store did not know: the answer to its commit was lost.
-    if (one.claim.done) {
-      lap();
-      done(one.chunk, {one.claim.rows, 0, {}});
-    }
+    if (one.claim.done) record(one.chunk, {one.claim.rows, 0, {}});
     reader.granted(one.chunk, !one.claim.done);
   }
 }
@@ -259,7 +259,7 @@ std::optional<Chunk> ChunkCopier::take_colocated(const std::function<bool()>& le
       session.commit();
       lap();
       if (!claimed.claim.done) return cut;
-      done(*cut, {claimed.claim.rows, 0, {}});
+      record(*cut, {claimed.claim.rows, 0, {}});
     } catch (...) {
       table_.chunker.give_back(*cut);
       throw;
@@ -312,7 +312,7 @@ std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& co
   done(chunk, result);
   if (claimed.empty()) return std::nullopt;
   if (!claimed.front().claim.done) return cut;
-  done(*cut, {claimed.front().claim.rows, 0, {}});
+  record(*cut, {claimed.front().claim.rows, 0, {}});
   return std::nullopt;
 }
 

@@ -50,7 +50,9 @@ class ChunkCopier {
   std::vector<Claimed> claim(const std::vector<Chunk>& chunks);
   void grant(ChunkReader& reader, const std::vector<Claimed>& claimed);
   void recover(const Chunk& chunk, const Error& error);
-  void done(const Chunk& chunk, const ChunkDone& result);
+  // Writes down that a chunk is done, and learns from how it went.
+  void done(const Chunk& chunk, ChunkDone result);
+  void record(const Chunk& chunk, const ChunkDone& result);
   void fail(const Error& error);
   std::chrono::microseconds lap();
 

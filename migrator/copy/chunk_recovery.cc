@@ -153,12 +153,17 @@ std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
   // The range that holds this key alone: from the key before it.
   KeyRange range{chunk_.range.lower, reject.key};
   const std::uint64_t rows = sessions_.recovery->count(all, range);
+  // Its row is gone from the source: what is last in the range is another one, which is in.
+  if (rows == 0 || sessions_.recovery->nth_key(all, range, rows) != reject.key) return std::nullopt;
   if (rows > 1) range.lower = sessions_.recovery->nth_key(all, range, rows - 1);
   Session& session = sessions_.writer.session();
   try {
     session.begin();
-    load(range, LoadMode::merge);
+    // Marked in the transaction that brings the row in, so that a crash before the store knows of
+    // it is no second attempt, which would find its own row in the way.
+    if (context_.fence.mark_retried(session, reject)) load(range, LoadMode::merge);
     session.commit();
+    stop_point("reject_retried");
     return std::nullopt;
   } catch (const Error& error) {
     close_sessions(error);

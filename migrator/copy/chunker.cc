@@ -71,12 +71,13 @@ std::uint64_t Chunker::clamp(std::uint64_t rows) const {
 // Polychronopoulos and Kuck 1987). Beyond the estimate nothing is known to be left, and nothing is
 // held back.
 std::uint64_t Chunker::rows_to_cut() const {
-  if (rows_left_ == 0) return rows_;
+  const std::uint64_t rows = rows_;
+  if (rows_left_ == 0) return rows;
   const std::uint64_t share = rows_left_ / static_cast<std::uint64_t>(std::max(limits_.workers, 1));
   const std::uint64_t least = bytes_per_row_ > 0
                                   ? static_cast<std::uint64_t>(kLastBytesLeast / bytes_per_row_)
                                   : kFirstRowsUnknown;
-  return std::min(rows_, std::max(share, least));
+  return std::max<std::uint64_t>(std::min(rows, std::max(share, least)), 1);
 }
 
 std::optional<Chunk> Chunker::next(Source& source) {
@@ -143,8 +144,10 @@ void Chunker::learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
   if (rows == 0) return;
   proven_ = true;
   // Half of the old value, half of the new: rows differ in size from chunk to chunk.
-  const double observed = static_cast<double>(bytes) / static_cast<double>(rows);
-  bytes_per_row_ = bytes_per_row_ == 0 ? observed : (bytes_per_row_ + observed) / 2;
+  if (bytes > 0) {
+    const double observed = static_cast<double>(bytes) / static_cast<double>(rows);
+    bytes_per_row_ = bytes_per_row_ == 0 ? observed : (bytes_per_row_ + observed) / 2;
+  }
   const double per_row =
       static_cast<double>(std::max<std::int64_t>(took.count(), 1)) / static_cast<double>(rows);
   const double wanted =
@@ -165,9 +168,6 @@ void Chunker::set_limits(const ChunkLimits& limits) {
   rows_ = clamp(rows_);
 }
 
-std::uint64_t Chunker::chunk_rows() const {
-  const std::lock_guard lock(mutex_);
-  return rows_;
-}
+std::uint64_t Chunker::chunk_rows() const { return rows_; }
 
 }  // namespace migrator

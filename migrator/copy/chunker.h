@@ -9,6 +9,7 @@
 // Threads: next() and learn() may be called by several workers; each brings its own Source.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -39,7 +40,7 @@ class Chunker {
   void give_back(const Chunk& chunk);
 
   // How a chunk went: the next ones are cut accordingly. took is the whole time that the chunk
-  // occupied a worker, waiting for rate limits included.
+  // occupied a worker, waiting for rate limits included. 0 bytes: not known.
   void learn(const Chunk& chunk, std::uint64_t rows, std::uint64_t bytes,
              std::chrono::microseconds took);
 
@@ -47,7 +48,8 @@ class Chunker {
   bool exhausted() const;
 
   void set_limits(const ChunkLimits& limits);
-  std::uint64_t chunk_rows() const;  // how many rows the next cut aims at
+  // How many rows the next cut aims at. Never waits, as next() may for a source that is slow.
+  std::uint64_t chunk_rows() const;
 
  private:
   std::optional<Key> boundary(Source& source, std::uint64_t rows);
@@ -65,12 +67,12 @@ class Chunker {
   std::deque<Chunk> left_over_;
   std::optional<Key> frontier_;
   bool cut_to_end_ = false;
-  std::uint64_t rows_ = 0;            // aimed at
-  std::uint64_t rows_left_ = 0;       // not cut yet, by the catalog's estimate; 0: not known
-  bool proven_ = false;               // a chunk of it has been copied
-  double bytes_per_row_ = 0;          // first the catalog's estimate; 0: not known
-  bool dense_ = false;                // integer keys: few gaps, so a boundary needs no query
-  std::optional<std::int64_t> last_;  // integer keys: the highest, when last asked
+  std::atomic<std::uint64_t> rows_ = 0;  // aimed at
+  std::uint64_t rows_left_ = 0;          // not cut yet, by the catalog's estimate; 0: not known
+  bool proven_ = false;                  // a chunk of it has been copied
+  double bytes_per_row_ = 0;             // first the catalog's estimate; 0: not known
+  bool dense_ = false;                   // integer keys: few gaps, so a boundary needs no query
+  std::optional<std::int64_t> last_;     // integer keys: the highest, when last asked
 };
 
 }  // namespace migrator

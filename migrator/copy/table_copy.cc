@@ -3,6 +3,18 @@
 #include <algorithm>
 
 namespace migrator {
+namespace {
+
+// Bytes that all workers' read-ahead may hold together, and the least that each has. 64 MiB is some
+// 150'000 rows of 400 bytes: more than what a server sends while the other commits.
+constexpr std::size_t kReadAheadBytes = 64u << 20;
+constexpr std::size_t kReadAheadBytesLeast = 2u << 20;
+
+}  // namespace
+
+std::size_t read_ahead_bytes(int workers) {
+  return std::max(kReadAheadBytesLeast, kReadAheadBytes / static_cast<std::size_t>(workers));
+}
 
 namespace {
 

@@ -27,15 +27,18 @@ struct CopyContext {
   Interrupt& interrupt;
   Pacer& pacer;
   RetryPolicy retry;
-  std::uint64_t epoch = 0;           // of this run: what it claims, it claims with this or higher
-  std::uint64_t rejects_max = 0;     // per table
-  std::size_t read_ahead_bytes = 0;  // per worker
-  bool colocate = true;              // use a co-located copy where there is one
+  std::uint64_t epoch = 0;        // of this run: what it claims, it claims with this or higher
+  std::uint64_t rejects_max = 0;  // per table
+  std::atomic<std::size_t> read_ahead_bytes = 0;  // per worker; follows the number of workers
+  bool colocate = true;                           // use a co-located copy where there is one
   // The target's tables may have held rows before. If not, a fenced chunk never finds one of its
   // keys there, and a key that counts as present is another one that the target's collation takes
   // for the same.
   bool allow_present = false;
 };
+
+// What each of so many workers may read ahead.
+std::size_t read_ahead_bytes(int workers);
 
 class TableCopy {
  public:

@@ -264,6 +264,16 @@ bool text_to_uuid(RowBatch& batch, Cell& cell, const Type&, const Type&) {
   return true;
 }
 
+// char(n) forgets trailing spaces, and nobody could say any more how many there were.
+bool ends_without_space(RowBatch& batch, Cell& cell, const Type&, const Type& to) {
+  return !to.fixed || !batch.bytes_of(cell).ends_with(' ');
+}
+
+// binary(n) fills up with zeros.
+bool fills_length(RowBatch&, Cell& cell, const Type&, const Type& to) {
+  return !to.fixed || cell.size == to.length;
+}
+
 bool bytes_to_uuid(RowBatch&, Cell& cell, const Type&, const Type&) { return cell.size == 16; }
 
 bool text_to_bytes(RowBatch&, Cell& cell, const Type&, const Type&) {
@@ -364,6 +374,12 @@ std::vector<Transcoder::Convert> Transcoder::plan(const Column& from, const Colu
       case Family::time:
       case Family::timestamp:
         return shorter_fraction ? std::vector<Convert>{fits_fraction} : std::vector<Convert>{};
+      case Family::text:
+        return b.fixed && !a.fixed ? std::vector<Convert>{ends_without_space}
+                                   : std::vector<Convert>{};
+      case Family::bytes:
+        return b.fixed && !(a.fixed && a.length == b.length) ? std::vector<Convert>{fills_length}
+                                                             : std::vector<Convert>{};
       case Family::opaque:
         if (from.native_type != to.native_type)
           why_not = "it can only be copied to the very same type";
@@ -392,16 +408,16 @@ std::vector<Transcoder::Convert> Transcoder::plan(const Column& from, const Colu
       {Family::text, Family::decimal, {text_to_decimal}},
       {Family::text, Family::real, {text_to_real}},
       {Family::text, Family::json, {}},
-      {Family::text, Family::bytes, {text_to_bytes}},
+      {Family::text, Family::bytes, {text_to_bytes, fills_length}},
       {Family::text, Family::date, {text_to_temporal}},
       {Family::text, Family::time, {text_to_temporal}},
       {Family::text, Family::timestamp, {text_to_temporal}},
       {Family::text, Family::uuid, {text_to_uuid}},
-      {Family::json, Family::text, {}},
+      {Family::json, Family::text, {ends_without_space}},
       {Family::bytes, Family::text, {bytes_to_text}},
       {Family::bytes, Family::uuid, {bytes_to_uuid}},
       {Family::uuid, Family::text, {uuid_to_text}},
-      {Family::uuid, Family::bytes, {}},
+      {Family::uuid, Family::bytes, {fills_length}},
       {Family::date, Family::timestamp, {date_to_timestamp}},
       {Family::date, Family::text, {temporal_to_text}},
       {Family::time, Family::text, {temporal_to_text}},

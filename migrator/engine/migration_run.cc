@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <set>
@@ -16,10 +17,10 @@
 namespace migrator {
 namespace {
 
-// Bytes that all workers' read-ahead may hold together, and the least that each has. 64 MiB is some
-// 150'000 rows of 400 bytes: more than what a server sends while the other commits.
-constexpr std::size_t kReadAheadBytes = 64u << 20;
-constexpr std::size_t kReadAheadBytesLeast = 2u << 20;
+// A statement of a worker that runs for longer has been forgotten by its server: a chunk takes
+// seconds, or some hours where a low rate limit came in its middle. It is tried again, like after a
+// lost connection.
+constexpr auto kWorkerStatementTimeout = std::chrono::hours(24);
 
 std::string random_id() {
   std::random_device device;
@@ -149,10 +150,22 @@ MigrationRun::CheckReport MigrationRun::check(const StartOptions& options) {
                                  both.source.session().dialect(), both.target.session().dialect());
   report.findings = routes.findings;
   std::unique_ptr<CheckpointStore> existing;
-  try {
-    existing = open_store_for_reading(plan_.checkpoint);
-  } catch (const Error&) {
-    // There is none yet; if there is one that cannot be read, start() says so.
+  const auto refused = [&](const Error& error) {
+    report.findings.push_back({Severity::error, "", error.what(), error.remedy()});
+  };
+  if (std::filesystem::exists(plan_.checkpoint)) {
+    try {
+      existing = open_store_for_reading(plan_.checkpoint);
+      refuse_changed_plan(*existing);
+    } catch (const Error& error) {
+      refused(error);
+    }
+    if (const auto owner = store_owner(plan_.checkpoint)) {
+      report.findings.push_back({Severity::warning, "",
+                                 fmt::format("pid {} on {} runs this plan now: `{}`", owner->pid,
+                                             owner->host, owner->command),
+                                 "wait for it to end, or stop it"});
+    }
   }
   const std::vector<Finding> more =
       preflight(plan_, routes.tables, *both.source, *both.target, existing.get(),
@@ -297,15 +310,22 @@ StartReport MigrationRun::start(const StartOptions& options) {
 BackfillProgress MigrationRun::backfill(const StartOptions& options,
                                         std::function<void(const BackfillProgress&)> tick,
                                         std::function<void(const StartReport&)> started) {
-  const StartReport report = start(options);
+  StartReport report = start(options);
+  std::map<std::string, std::string> taken_back;
+  for (const std::string& name : options.given_settings) taken_back[name] = "";
+  if (!taken_back.empty()) change_control(plan_.checkpoint, std::nullopt, taken_back);
+  report.settings = store().control().settings;
   if (started) started(report);
   Sides& both = sides();
   const BackfillPlan& settings = plan_.backfill;
   const Dialect& dialect = both.target.session().dialect();
   const int jobs = usable_jobs(settings, dialect);
   Pacer pacer(interrupt_);
+  Endpoints limited = endpoints_;
+  limited.source_options.statement_timeout = kWorkerStatementTimeout;
+  limited.target_options.statement_timeout = kWorkerStatementTimeout;
   CopyContext context{
-      .endpoints = endpoints_,
+      .endpoints = limited,
       .store = store(),
       .fence = fence_,
       .interrupt = interrupt_,
@@ -313,14 +333,16 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
       .retry = {},
       .epoch = store().next_epoch(fence_.highest_epoch(both.target.session())),
       .rejects_max = settings.rejects_max,
-      .read_ahead_bytes = std::max(kReadAheadBytesLeast, kReadAheadBytes / jobs),
+      .read_ahead_bytes = read_ahead_bytes(jobs),
       .colocate = true,
       .allow_present = options.allow_existing || store().step_done("allow_existing")};
   if (options.allow_existing) store().mark_step("allow_existing");
   BackfillHooks hooks;
   hooks.tick = std::move(tick);
-  hooks.finish_table = [](const TableRoute& route, Session& target) {
-    TargetSchema(target).build_indexes(route);
+  // An index may take as long as it takes: over a session without the workers' limit.
+  hooks.finish_table = [this](const TableRoute& route) {
+    const Opened<Target> target = open_target(endpoints_, interrupt_);
+    TargetSchema(target.session()).build_indexes(route);
   };
   store().add_event({Clock::now(), "backfill_started", "", fmt::format("epoch {}", context.epoch)});
   Backfill backfill(both.routes, context, chunk_limits(settings, dialect), jobs, std::move(hooks));
@@ -335,15 +357,36 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
   // idleness.
   renew_sides();
   refuse_lost_rows();
-  if (all_in) {
-    const auto before = std::chrono::steady_clock::now();
-    finish_tables();
-    result.finish_seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
-  }
+  if (all_in) finish(result);
   store().add_event({Clock::now(), all_in ? "backfill_finished" : "backfill_failed", "",
                      fmt::format("{} rows in this run", result.rows_now)});
   return result;
+}
+
+void MigrationRun::finish(BackfillProgress& result) {
+  const auto before = std::chrono::steady_clock::now();
+  const bool first = !store().step_done("target_finished");
+  Backoff backoff({}, interrupt_);
+  while (true) {
+    try {
+      finish_tables();
+      break;
+    } catch (const Error& error) {
+      interrupt_.check();
+      if (!backoff.again(error)) throw;
+      renew_sides();
+    }
+  }
+  TargetSchema schema(sides().target.session());
+  for (const TableRoute& route : sides().routes) {
+    if (!first) break;
+    for (std::string& warning : schema.orphans(route)) {
+      store().add_event({Clock::now(), "orphans", route.name, warning});
+      result.warnings.push_back(std::move(warning));
+    }
+  }
+  result.finish_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
 }
 
 void MigrationRun::finish_tables() {
@@ -363,7 +406,10 @@ void MigrationRun::finish_tables() {
   }
   if (store().step_done("target_finished")) return;
   TargetSchema schema(both.target.session());
-  schema.add_foreign_keys(both.routes);
+  for (const TableRoute& route : both.routes) {
+    interrupt_.check();
+    schema.add_foreign_keys(route);
+  }
   for (const TableRoute& route : both.routes) {
     interrupt_.check();
     schema.after_load(route);
@@ -373,6 +419,7 @@ void MigrationRun::finish_tables() {
 
 std::vector<TableComparison> MigrationRun::verify(
     const std::vector<std::string>& only, std::function<void(const TableComparison&)> tick) {
+  refuse_changed_plan(store());
   resolve({.allow_existing = true}, true);
   for (const std::string& name : only) {
     const bool known = std::any_of(plan_.tables.begin(), plan_.tables.end(),
@@ -398,10 +445,14 @@ std::vector<TableComparison> MigrationRun::verify(
       }
       result = comparer.compare(route, tick);
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::cancelled) throw;
       result.complete = false;
       result.error = error.what();
       result.remedy = error.remedy();
+      if (error.kind() == ErrorKind::cancelled) {
+        // What was equal yesterday must not stand for what was not looked at today.
+        store().put_verify({result.table, Clock::now(), 0, 0, 0, 0, false});
+        throw;
+      }
     }
     store().put_verify({result.table, Clock::now(), result.rows_source, result.missing,
                         result.extra, result.differing, result.complete});
@@ -411,7 +462,8 @@ std::vector<TableComparison> MigrationRun::verify(
   return results;
 }
 
-MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::int64_t>& id) {
+MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::int64_t>& id,
+                                                      const std::string& only) {
   RetryReport report;
   refuse_changed_plan(store());
   std::vector<Reject> rejects;
@@ -423,7 +475,7 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
     }
     if (one->open) rejects.push_back(*one);
   } else {
-    rejects = store().rejects("", true, 1'000'000);
+    rejects = store().rejects(only, true, 1'000'000);
   }
   if (rejects.empty()) return report;
   resolve({.allow_existing = true});
@@ -444,11 +496,13 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
   WorkerSessions sessions;
   for (const TableRoute& route : sides().routes) {
     TableCopy table(route, store(), {});
+    bool went_in = false;
     for (const Reject& reject : rejects) {
       if (reject.table != route.name) continue;
       interrupt_.check();
       const std::optional<Chunk> chunk = store().chunk(route.name, reject.chunk);
-      if (!chunk) continue;
+      // A chunk that is not done is copied again as a whole, and this row with it.
+      if (!chunk || chunk->state != ChunkState::done) continue;
       if (const auto refused = ChunkRecovery(table, context, sessions, *chunk).retry(reject)) {
         Reject again = reject;
         again.error = refused->what();
@@ -459,9 +513,15 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
       } else {
         store().resolve_reject(reject.id, "retried");
         ++report.resolved;
+        went_in = true;
       }
     }
+    // Its key may be higher than all that the table's sequence was set for.
+    if (went_in && store().step_done("target_finished")) {
+      TargetSchema(sides().target.session()).after_load(route);
+    }
   }
+  report.skipped = rejects.size() - report.resolved - report.refused;
   return report;
 }
 

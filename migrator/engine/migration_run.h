@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,12 +30,16 @@ Surroundings look_around(const Plan& plan, Session& source, Session& target);
 struct StartOptions {
   bool allow_existing = false;
   bool forget_target = false;  // drop the fences of an earlier run whose checkpoint store is lost
+  // Settings of steering.h that this run was given: they take the place of those that `migrate set`
+  // has left in the store.
+  std::vector<std::string> given_settings = {};
 };
 
 struct StartReport {
   std::vector<Finding> findings;            // notes and warnings
   std::vector<std::string> tables_created;  // the plan's names
   bool resumed = false;
+  std::map<std::string, std::string> settings;  // that `migrate set` has left, and that hold
 };
 
 class MigrationRun {
@@ -68,11 +73,12 @@ class MigrationRun {
   std::vector<TableComparison> verify(const std::vector<std::string>& only,
                                       std::function<void(const TableComparison&)> tick);
 
-  // Copies the open rejects again. Returns how many are still refused.
+  // Copies the open rejects again: the one of that id, those of that table, or all ("").
   struct RetryReport {
     std::uint64_t resolved = 0, refused = 0;
+    std::uint64_t skipped = 0;  // their table is not in the plan, or their chunk is not done
   };
-  RetryReport retry_rejects(const std::optional<std::int64_t>& id);
+  RetryReport retry_rejects(const std::optional<std::int64_t>& id, const std::string& table);
 
   CheckpointStore& store();
 
@@ -86,6 +92,8 @@ class MigrationRun {
   // Refuses to go on where the target has lost what its fences say is done.
   void refuse_lost_rows();
   void renew_sides();
+  // What comes after the rows of all tables: foreign keys, sequences, and a look for orphans.
+  void finish(BackfillProgress& result);
   void finish_tables();
 
   const Plan plan_;

@@ -50,6 +50,8 @@ class Preflight {
     check_key(route);
     if (route.target_exists && !options_.reads_only) {
       check_writable(route);
+      check_transactional(route);
+      check_triggers(route);
       check_empty(route);
     }
   }
@@ -135,6 +137,31 @@ class Preflight {
     target_.session().execute(
         fmt::format("INSERT INTO {0} ({1}) SELECT {1} FROM {0} WHERE 1 = 0", table, columns));
     target_.session().rollback();
+  }
+
+  // A chunk's rows and its fence have to be there together, or not at all.
+  void check_transactional(const TableRoute& route) {
+    if (target_.session().dialect().transactional(route.target)) return;
+    add(Severity::error, route.name,
+        fmt::format("the target table is of engine {}, which keeps the rows of a transaction that "
+                    "was rolled back",
+                    route.target.storage_engine),
+        "ALTER TABLE ... ENGINE=InnoDB on the target, or let migrate make the table");
+  }
+
+  // A trigger may change the rows that are loaded, throw them away, or do a second time what the
+  // source's has done already.
+  void check_triggers(const TableRoute& route) {
+    if (!target_.session().dialect().fires_triggers() || state_of(route) >= TableState::copied) {
+      return;
+    }
+    for (const Trigger& trigger : route.target.triggers) {
+      if (!trigger.fires || trigger.description.find("INSERT") == std::string::npos) continue;
+      add(Severity::error, route.name,
+          fmt::format("trigger {} ({}) of the target table would run for every row that is copied",
+                      trigger.name, trigger.description),
+          "drop or disable it until the backfill is done");
+    }
   }
 
   void check_empty(const TableRoute& route) {

@@ -1,6 +1,7 @@
 #include "migrator/engine/steering.h"
 
 #include <charconv>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -26,6 +27,14 @@ std::uint64_t parse_count(const std::string& name, const std::string& value, std
   return number;
 }
 
+std::uint64_t parse_bytes(const std::string& name, const std::string& value, std::uint64_t least,
+                          std::uint64_t most) {
+  const std::uint64_t bytes = parse_size(value);
+  if (bytes >= least && bytes <= most) return bytes;
+  throw Error(ErrorKind::usage, fmt::format("{} must be from {} to {} bytes", name, least, most))
+      .remedy("for example: migrate set PLAN " + name + "=64MiB");
+}
+
 int minutes_of_day(std::string_view text) {
   if (text.size() == 5 && text[2] == ':' &&
       text.find_first_not_of("0123456789:") == std::string_view::npos) {
@@ -40,27 +49,44 @@ int minutes_of_day(std::string_view text) {
 }  // namespace
 
 void apply_setting(BackfillPlan& plan, const std::string& name, const std::string& value) {
-  constexpr std::uint64_t any = UINT64_MAX;
-  if (name == "jobs") {
-    plan.jobs = static_cast<int>(parse_count(name, value, 1, 64));
-  } else if (name == "rows_per_second") {
-    plan.rows_per_second = parse_count(name, value, 0, any);
-  } else if (name == "bytes_per_second") {
-    plan.bytes_per_second = parse_size(value);
-  } else if (name == "target_ms") {
-    plan.chunk_target = std::chrono::milliseconds(parse_count(name, value, 10, 600'000));
-  } else if (name == "max_rows") {
-    plan.chunk_rows_max = parse_count(name, value, 1, 10'000'000);
-  } else if (name == "max_bytes") {
-    plan.chunk_bytes_max = parse_size(value);
-  } else {
-    const std::string near = nearest(name, {"jobs", "rows_per_second", "bytes_per_second",
-                                            "target_ms", "max_rows", "max_bytes"});
-    throw Error(ErrorKind::usage, fmt::format("there is no setting `{}`", name))
-        .remedy(near.empty() ? "settings: jobs, rows_per_second, bytes_per_second, target_ms, "
-                               "max_rows, max_bytes"
-                             : fmt::format("did you mean `{}`?", near));
+  using Apply = void (*)(BackfillPlan&, const std::string& name, const std::string& value);
+  static const std::map<std::string, Apply> settings = {
+      {"jobs",
+       [](BackfillPlan& to, const std::string& is, const std::string& text) {
+         to.jobs = static_cast<int>(parse_count(is, text, 1, kJobsMax));
+       }},
+      {"rows_per_second",
+       [](BackfillPlan& to, const std::string& is, const std::string& text) {
+         to.rows_per_second = parse_count(is, text, 0, kRowsPerSecondMax);
+       }},
+      {"bytes_per_second",
+       [](BackfillPlan& to, const std::string& is, const std::string& text) {
+         to.bytes_per_second = parse_bytes(is, text, 0, kBytesPerSecondMax);
+       }},
+      {"target_ms",
+       [](BackfillPlan& to, const std::string& is, const std::string& text) {
+         to.chunk_target = std::chrono::milliseconds(parse_count(is, text, 1, kChunkTargetMsMax));
+       }},
+      {"max_rows",
+       [](BackfillPlan& to, const std::string& is, const std::string& text) {
+         to.chunk_rows_max = parse_count(is, text, 1, kChunkRowsMax);
+       }},
+      {"max_bytes",
+       [](BackfillPlan& to, const std::string& is, const std::string& text) {
+         to.chunk_bytes_max = parse_bytes(is, text, kChunkBytesMin, kChunkBytesMax);
+       }},
+  };
+  const auto found = settings.find(name);
+  if (found != settings.end()) {
+    if (!value.empty()) found->second(plan, name, value);
+    return;
   }
+  std::vector<std::string> names;
+  for (const auto& [known, unused] : settings) names.push_back(known);
+  const std::string near = nearest(name, names);
+  throw Error(ErrorKind::usage, fmt::format("there is no setting `{}`", name))
+      .remedy(near.empty() ? fmt::format("settings: {}", fmt::join(names, ", "))
+                           : "did you mean `" + near + "`?");
 }
 
 bool in_window(std::string_view window, std::chrono::system_clock::time_point now) {

@@ -17,8 +17,8 @@
 namespace migrator {
 
 // The settings that `migrate set` takes: jobs, rows_per_second, bytes_per_second, target_ms,
-// max_rows, max_bytes. Applies one to the plan; throws Error(usage) for an unknown name or a bad
-// value.
+// max_rows, max_bytes. Applies one to the plan, an empty value leaves the plan's own; throws
+// Error(usage) for an unknown name or a bad value.
 void apply_setting(BackfillPlan& plan, const std::string& name, const std::string& value);
 
 // The plan's jobs, as far as that target can have several writers.

@@ -129,29 +129,53 @@ void TargetSchema::build_indexes(const TableRoute& route) {
   }
 }
 
-void TargetSchema::add_foreign_keys(const std::vector<TableRoute>& routes) {
-  for (const TableRoute& route : routes) {
-    if (route.wanted.foreign_keys.empty()) continue;
-    const Catalog catalog = target_.catalog(route.write.table.schema);
-    const TableSchema* table = find(catalog, route);
-    if (!table) continue;
-    TableSchema named = route.wanted;
-    named.name = route.write.table;
-    for (const ForeignKey& key : route.wanted.foreign_keys) {
-      if (has_foreign_key(*table, key)) continue;
-      const std::string sql = target_.dialect().add_foreign_key(named, key);
-      if (sql.empty()) continue;
-      try {
-        target_.execute(sql);
-      } catch (const Error& error) {
-        rethrow(
-            error, fmt::format("cannot make foreign key {} of {}", key.name, route.name),
-            route.name,
-            "rows refer to rows that are not there: see `migrate rejects PLAN` and `migrate verify "
-            "PLAN`, mend them, and run the same command again");
-      }
+void TargetSchema::add_foreign_keys(const TableRoute& route) {
+  if (route.wanted.foreign_keys.empty()) return;
+  const Catalog catalog = target_.catalog(route.write.table.schema);
+  const TableSchema* table = find(catalog, route);
+  if (!table) return;
+  TableSchema named = route.wanted;
+  named.name = route.write.table;
+  for (const ForeignKey& key : route.wanted.foreign_keys) {
+    if (has_foreign_key(*table, key)) continue;
+    const std::string sql = target_.dialect().add_foreign_key(named, key);
+    if (sql.empty()) continue;
+    try {
+      target_.execute(sql);
+    } catch (const Error& error) {
+      rethrow(
+          error, fmt::format("cannot make foreign key {} of {}", key.name, route.name), route.name,
+          "rows refer to rows that are not there: see `migrate rejects PLAN` and `migrate verify "
+          "PLAN`, mend them, and run the same command again");
     }
   }
+}
+
+std::vector<std::string> TargetSchema::orphans(const TableRoute& route) {
+  std::vector<std::string> found;
+  const Dialect& dialect = target_.dialect();
+  if (dialect.enforces_foreign_keys()) return found;
+  const Catalog catalog = target_.catalog(route.write.table.schema);
+  const TableSchema* table = find(catalog, route);
+  if (!table) return found;
+  for (const ForeignKey& key : table->foreign_keys) {
+    std::string given, same;
+    for (std::size_t at = 0; at < key.columns.size(); ++at) {
+      const std::string column = "c." + dialect.quote(key.columns[at]);
+      given += (at == 0 ? "" : " AND ") + column + " IS NOT NULL";
+      same +=
+          (at == 0 ? "p." : " AND p.") + dialect.quote(key.referenced_columns[at]) + " = " + column;
+    }
+    const Result count = target_.query(fmt::format(
+        "SELECT COUNT(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
+        dialect.quote(route.write.table), given, dialect.quote(key.referenced_table), same));
+    const std::int64_t rows = as_integer(count.rows.at(0).at(0));
+    if (rows == 0) continue;
+    found.push_back(fmt::format("{}: {} rows refer by ({}) to rows of {} that are not there",
+                                route.name, rows, fmt::join(key.columns, ", "),
+                                key.referenced_table.text()));
+  }
+  return found;
 }
 
 void TargetSchema::after_load(const TableRoute& route) {

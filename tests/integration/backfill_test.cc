@@ -166,16 +166,20 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
   const json planned = keys({"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o",
                              "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(planned), ElementsAre("bytes", "findings", "name", "plan", "ready", "rows",
-                                            "source", "tables", "target"));
+                                            "source", "tables", "target", "yaml"));
   EXPECT_THAT(keys_of(planned["tables"][0]), ElementsAre("bytes", "rows", "rows_scanned", "table"));
   const json checked = keys({"check", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(checked), ElementsAre("findings", "ready", "statements"));
   EXPECT_THAT(keys_of(checked["findings"][0]), ElementsAre("remedy", "severity", "table", "text"));
   EXPECT_THAT(keys_of(keys({"start", "plan.yaml", "--json"})),
-              ElementsAre("resumed", "tables_created"));
+              ElementsAre("findings", "resumed", "tables_created"));
+  const auto status_keys =
+      ElementsAre("checkpoint", "events", "id", "name", "owner", "paused", "plan_fingerprint",
+                  "running", "settings", "tables", "verify");
   const json filled = keys({"backfill", "plan.yaml", "--json"});
-  EXPECT_THAT(keys_of(filled), ElementsAre("bytes", "complete", "copy_seconds", "finish_seconds",
-                                           "interrupted", "rejects", "rows", "seconds", "tables"));
+  EXPECT_THAT(keys_of(filled),
+              ElementsAre("bytes", "complete", "copy_seconds", "finish_seconds", "interrupted",
+                          "rejects", "rows", "seconds", "tables", "warnings"));
   EXPECT_THAT(keys_of(filled["tables"][0]),
               ElementsAre("bytes", "code", "error", "rejects", "remedy", "retries", "rows", "state",
                           "table", "way"));
@@ -185,13 +189,35 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
               ElementsAre("complete", "differences", "differing", "equal", "error", "extra",
                           "missing", "remedy", "rows_source", "rows_target", "seconds", "table"));
   const json status = keys({"status", "plan.yaml", "--json"});
-  EXPECT_THAT(keys_of(status),
-              ElementsAre("checkpoint", "events", "id", "name", "paused", "plan_fingerprint",
-                          "running", "settings", "tables", "verify"));
+  EXPECT_THAT(keys_of(status), status_keys);
   EXPECT_THAT(keys_of(status["tables"][0]),
               ElementsAre("bytes", "chunks_cut", "chunks_done", "cut_to_end", "rejects", "rows",
                           "rows_estimate", "state", "table"));
-  EXPECT_THAT(keys_of(keys({"rejects", "plan.yaml", "--json"})), ElementsAre("open", "rejects"));
+  EXPECT_THAT(keys_of(keys({"rejects", "plan.yaml", "--json"})),
+              ElementsAre("open", "refused", "rejects", "resolved", "skipped"));
+  // Of a migration that was not begun, and of a command that fails.
+  migration.write("other.yaml", migration.read("plan.yaml") + "\ncheckpoint: none.db\n");
+  EXPECT_THAT(keys_of(keys({"status", "other.yaml", "--json"})), status_keys);
+  const CommandResult failed = migration.migrate({"verify", "plan.yaml", "--table", "x", "--json"});
+  EXPECT_EQ(failed.status, 2) << shown(failed);
+  EXPECT_THAT(keys_of(document(failed)["error"]),
+              ElementsAre("code", "exit", "remedy", "table", "text"));
+}
+
+TEST(Settings, OfTheCommandLineTakeThePlaceOfThoseThatWereSet) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.source, 10);
+  migration.plan(kItems);
+  ASSERT_EQ(migration.migrate({"start", "plan.yaml"}).status, 0);
+  ASSERT_EQ(migration.migrate({"set", "plan.yaml", "rows_per_second=1", "max_rows=7"}).status, 0);
+  expect_refusal(migration.migrate({"set", "plan.yaml", "max_bytes=0"}), 2, {"max_bytes"});
+  const CommandResult filled =
+      migration.migrate({"backfill", "plan.yaml", "--rows-per-second", "0"});
+  EXPECT_EQ(filled.status, 0) << shown(filled);
+  EXPECT_THAT(filled.err, HasSubstr("set: max_rows=7"));
+  EXPECT_EQ(migration.status()["settings"], (json{{"max_rows", "7"}}));
+  ASSERT_EQ(migration.migrate({"set", "plan.yaml", "max_rows="}).status, 0);
+  EXPECT_EQ(migration.status()["settings"], json::object());
 }
 
 // --- Rows that are there already

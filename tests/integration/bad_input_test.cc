@@ -86,6 +86,76 @@ TEST(Secrets, ThePasswordOfAPlannedUrlGoesIntoNoFile) {
   }
 }
 
+// A password that stands beside a variable is a password all the same.
+TEST(Secrets, ThePasswordBesideAVariableGoesIntoNoFile) {
+  MigrationCase migration(ServerKind::postgres, ServerKind::sqlite);
+  make_items(migration.source, 3);
+  const std::size_t slash = migration.source_url.rfind('/');
+  const CommandResult planned = migration.migrate_under(
+      "export DB=" + migration.source_url.substr(slash + 1),
+      {"plan", "--source", migration.source_url.substr(0, slash + 1) + "${DB}", "--target",
+       "${TARGET_URL}", "-o", "plan.yaml"});
+  EXPECT_EQ(planned.status, 0) << shown(planned);
+  EXPECT_THAT(migration.read("plan.yaml"), HasSubstr("${SOURCE_URL}"));
+  EXPECT_THAT(migration.read("plan.yaml"), HasSubstr("${TARGET_URL}"));
+}
+
+TEST(Triggers, OfTheTargetThatWouldChangeRowsAreRefused) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::postgres);
+  make_items(migration.source, 3);
+  make_items(migration.target, 0);
+  migration.target.exec(
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.label = 1; RETURN NEW; "
+      "END'; CREATE TRIGGER stamp BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION f()");
+  migration.plan("  - name: items\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kRefused, {"stamp", "items"});
+  migration.target.exec("ALTER TABLE items DISABLE TRIGGER stamp");
+  EXPECT_EQ(migration.migrate({"backfill", "plan.yaml"}).status, 0);
+  migration.expect_equal();
+}
+
+TEST(Engines, ThatDoNotRollBackAreRefused) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::mariadb);
+  make_items(migration.source, 3);
+  migration.target.exec(
+      "CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, label VARCHAR(40) NOT NULL) "
+      "ENGINE=MyISAM");
+  migration.plan("  - name: items\n");
+  expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kRefused, {"MyISAM", "InnoDB"});
+}
+
+// What backfill would refuse, check refuses; and no verdict is given on another plan than the one
+// that was begun.
+TEST(ChangedPlan, IsSeenByCheckAndVerify) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.source, 3);
+  migration.plan("  - name: items\n");
+  ASSERT_EQ(migration.migrate({"backfill", "plan.yaml"}).status, 0);
+  ASSERT_EQ(migration.migrate({"verify", "plan.yaml"}).status, 0);
+  migration.plan("  - {name: items, where: 1 = 0}\n");
+  expect_refusal(migration.migrate({"verify", "plan.yaml"}), kRefused, {"the plan has changed"});
+  const CommandResult checked = migration.migrate({"check", "plan.yaml"});
+  EXPECT_EQ(checked.status, kRefused) << shown(checked);
+  EXPECT_THAT(checked.out + checked.err, HasSubstr("the plan has changed"));
+  migration.write("state.db", "no database at all");
+  const CommandResult broken = migration.migrate({"check", "plan.yaml"});
+  EXPECT_EQ(broken.status, kRefused) << shown(broken);
+}
+
+// SQLite does not look at its foreign keys while rows are loaded.
+TEST(Orphans, AreCountedAndSaid) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  migration.source.exec(
+      "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2);"
+      "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p(id));"
+      "INSERT INTO c VALUES (1, 1), (2, 2), (3, NULL), (4, 99)");
+  migration.plan("  - name: p\n  - name: c\n");
+  const CommandResult filled = migration.migrate({"backfill", "plan.yaml", "--json"});
+  EXPECT_EQ(filled.status, 0) << shown(filled);
+  EXPECT_THAT(filled.err, HasSubstr("1 rows refer by (p)"));
+  EXPECT_EQ(document(filled)["warnings"].size(), 1u);
+}
+
 TEST(ReadOnly, TargetsAreRefusedBeforeAnythingIsDone) {
   MigrationCase postgres(ServerKind::sqlite, ServerKind::postgres);
   make_items(postgres.source, 3);

@@ -90,6 +90,41 @@ TEST_P(RejectsTest, TextThatIsTooLong) {
   expect_rejected({"44", "45", "699"}, 700);
 }
 
+// A row that is gone from the source has nothing left to be refused for; the one before it in the
+// order of keys, which is in, is not taken for it.
+TEST_P(RejectsTest, ARowThatIsGoneIsSettled) {
+  migration_.source.exec(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER);"
+      "INSERT INTO t VALUES (1, 1), (2, 'x'), (3, 'y')");
+  migration_.plan("  - name: t\n");
+  EXPECT_EQ(migration_.migrate({"backfill", "plan.yaml"}).status, 3);
+  migration_.source.exec("DELETE FROM t WHERE id = 2");
+  const CommandResult retried = migration_.migrate({"rejects", "plan.yaml", "--retry", "--json"});
+  EXPECT_EQ(retried.status, 3) << shown(retried);
+  EXPECT_EQ(document(retried)["resolved"], 1);
+  EXPECT_EQ(document(retried)["refused"], 1);
+  EXPECT_EQ(rejected_keys(migration_), std::set<std::string>{"3"});
+  EXPECT_EQ(migration_.target.value("SELECT count(*) FROM t"), "1");
+}
+
+// Killed between the commit on the target and the store's note of it: the next retry finds the row
+// there, and knows it for its own.
+TEST_P(RejectsTest, ARetryThatDiedAfterItsCommitIsKnownAgain) {
+  migration_.source.exec(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER);"
+      "INSERT INTO t VALUES (1, 1), (2, 'x')");
+  migration_.plan("  - name: t\n");
+  EXPECT_EQ(migration_.migrate({"backfill", "plan.yaml"}).status, 3);
+  migration_.source.exec("UPDATE t SET amount = 2 WHERE id = 2");
+  migration_.migrate_under("export MIGRATOR_STOP_AT=reject_retried",
+                           {"rejects", "plan.yaml", "--retry"});
+  EXPECT_EQ(migration_.target.value("SELECT count(*) FROM t"), "2");
+  EXPECT_EQ(rejected_keys(migration_), std::set<std::string>{"2"});
+  const CommandResult retried = migration_.migrate({"rejects", "plan.yaml", "--retry"});
+  EXPECT_EQ(retried.status, 0) << shown(retried);
+  migration_.expect_equal({"t"});
+}
+
 TEST_P(RejectsTest, ARowResolvedWithAReasonIsNoLongerOpen) {
   migration_.source.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER);"
@@ -130,6 +165,10 @@ TEST_P(RejectsTest, TooManyStopTheirTableAndNoOther) {
   EXPECT_EQ(migration_.target.value("SELECT count(*) FROM good"), "3000");
 
   migration_.source.exec("UPDATE t SET amount = id");
+  // Their chunk comes again, and a row that went in alone would stand in its way.
+  const CommandResult retried = migration_.migrate({"rejects", "plan.yaml", "--retry", "--json"});
+  EXPECT_EQ(document(retried)["resolved"], 0) << shown(retried);
+  EXPECT_GT(document(retried)["skipped"], 0) << shown(retried);
   const CommandResult again = migration_.migrate({"backfill", "plan.yaml"});
   EXPECT_EQ(again.status, 0) << shown(again);
   migration_.expect_equal();

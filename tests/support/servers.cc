@@ -1,5 +1,6 @@
 #include "tests/support/servers.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -33,13 +34,20 @@ int pidfd_of(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid,
 
 // False for a zombie, too: where nobody reaps orphans (in a container, say) kill(pid, 0) finds
 // those.
-bool is_alive(pid_t pid) {
-  const int handle = pidfd_of(pid);
-  if (handle < 0) return false;
-  pollfd entry{handle, POLLIN, 0};
-  const bool ended = ::poll(&entry, 1, 0) == 1;
-  ::close(handle);
-  return !ended;
+// "pid:start time", which no later process of the same number has; "" if it is gone. The start time
+// is field 22 of /proc/PID/stat (proc(5)), counted behind the name in parentheses, which is
+// field 2.
+std::string identity_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  std::istringstream fields(stat.substr(std::min(stat.rfind(')') + 1, stat.size())));
+  std::string field;
+  for (int number = 3; number <= 22; ++number) {
+    if (!(fields >> field)) return "";
+    if (number == 3 && field == "Z") return "";
+  }
+  return std::to_string(pid) + ":" + field;
 }
 
 // Folders of supervisors that were killed: their lock can be had.
@@ -156,7 +164,7 @@ void supervise(const SupervisorOptions& options, int report) {
     const LockedFolder folder;
     const auto servers = start_servers(options.kinds, folder.path());
     ServerEnvironment environment;
-    environment[kSupervisor] = std::to_string(::getpid());
+    environment[kSupervisor] = identity_of(::getpid());
     for (const auto& server : servers) environment[variable_of(server->kind())] = server->url();
     const std::string text = text_of(environment);
     if (!options.env_file.empty()) write_private_file(options.env_file, text);
@@ -242,6 +250,10 @@ void stop_supervisor(const ServerEnvironment& environment) {
   const pid_t pid = std::stoi(found->second);
   const int handle = pidfd_of(pid);
   if (handle < 0) return;
+  if (identity_of(pid) != found->second) {  // another process has got its number
+    ::close(handle);
+    return;
+  }
   ::kill(pid, SIGTERM);
   pollfd entry{handle, POLLIN, 0};
   while (::poll(&entry, 1, 40'000) < 0 && errno == EINTR) {
@@ -255,7 +267,7 @@ ServerEnvironment read_env_file(const std::string& path) {
   ServerEnvironment environment = environment_of(file);
   const auto found = environment.find(kSupervisor);
   if (found == environment.end()) return {};
-  return is_alive(std::stoi(found->second)) ? environment : ServerEnvironment{};
+  return identity_of(std::stoi(found->second)) == found->second ? environment : ServerEnvironment{};
 }
 
 void export_servers(bool start) {

@@ -154,6 +154,16 @@ TEST_F(ChunkerTest, CutsTheLastChunksSmallerForSeveralWorkers) {
   EXPECT_THAT(wrong, testing::Contains(100'000u));
 }
 
+// Some megabytes a row, and fewer of them than workers.
+TEST_F(ChunkerTest, CutsAtLeastOneRow) {
+  exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+  exec("INSERT INTO t VALUES (1), (2), (3)");
+  const ReadSpec table = spec();
+  new_store(2, std::uint64_t{2} * (64u << 20));
+  Chunker chunker(*store_, "t", table, {.workers = 4});
+  EXPECT_EQ(walk(chunker, table, std::chrono::microseconds(1)), 3u);
+}
+
 // As several workers do, which each cut three chunks ahead.
 TEST_F(ChunkerTest, GrowsTheFirstChunksBeforeOneIsCopied) {
   exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");

@@ -116,6 +116,31 @@ TEST(MysqlEncoder, CellsBecomeWhatTheColumnTakes) {
   EXPECT_EQ(number.text(), "18446744073709551615");
 }
 
+TEST(MysqlEncoder, WhatTheServerWouldReadAsAnotherValueIsRefused) {
+  const auto text = [](const char* native, const char* value) {
+    EncodedCell e(column("c", native));
+    e.batch().push_text(value);
+    return error_of([&] { e.text(); }).kind();
+  };
+  const auto real = [](const char* native, double value) {
+    EncodedCell e(column("c", native));
+    e.batch().push_real(value);
+    return error_of([&] { e.text(); }).kind();
+  };
+  constexpr ErrorKind passed = ErrorKind::invariant;  // nothing was thrown
+  EXPECT_EQ(text("enum('small','1')", "small"), passed);
+  EXPECT_EQ(text("enum('small','1')", "1"), passed);
+  EXPECT_EQ(text("enum('small','large')", "1"), ErrorKind::data);
+  EXPECT_EQ(text("enum('small','large')", "SMALL"), ErrorKind::data);
+  EXPECT_EQ(real("double(10,2)", 1.25), passed);
+  EXPECT_EQ(real("double(10,2)", 1.239), ErrorKind::data);
+  EXPECT_EQ(real("double", 1.239), passed);
+  EXPECT_EQ(text("json", R"({"a": 123456789012345, "b": "12345678901234567.89"})"), passed);
+  EXPECT_EQ(text("json", R"([18446744073709551615, -9223372036854775808, 1.5e300, 0.10])"), passed);
+  EXPECT_EQ(text("json", R"({"\"": 12345678901234567.89})"), ErrorKind::data);
+  EXPECT_EQ(text("json", "[184467440737095516160001]"), ErrorKind::data);
+}
+
 // Wire values are what the server has printed for a column of the same type.
 TEST(MysqlEncoder, WireIntegersAndDatetimesAreBoundInBinary) {
   const std::vector<Column> columns = {column("i", "tinyint(4)"),

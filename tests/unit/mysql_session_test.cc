@@ -64,6 +64,12 @@ TEST(MysqlErrors, AreClassifiedByNumber) {
   EXPECT_FALSE(classify(1452, "23000", "").duplicate_key());
 }
 
+TEST(MysqlErrors, WhatATriggerSaysIsNotRepeated) {
+  const Error error = classify(5001, "45000", "bad card 4111", "loading");
+  EXPECT_EQ(error.kind(), ErrorKind::data);
+  EXPECT_EQ(std::string(error.what()).find("4111"), std::string::npos) << error.what();
+}
+
 TEST(MysqlErrors, UnknownNumbersGoByTheirSqlState) {
   EXPECT_EQ(classify(9999, "40001", "").kind(), ErrorKind::transient);
   EXPECT_EQ(classify(9999, "23000", "").kind(), ErrorKind::data);

@@ -94,13 +94,17 @@ TEST(Backoff, TriesTransientErrorsAgainAndNoOthers) {
   int tries = 1;
   while (backoff.again(transient)) ++tries;
   EXPECT_EQ(tries, 5);
-  for (const ErrorKind kind :
-       {ErrorKind::data, ErrorKind::permanent, ErrorKind::fenced, ErrorKind::invariant,
-        ErrorKind::cancelled, ErrorKind::gate, ErrorKind::usage}) {
+  for (const ErrorKind kind : {ErrorKind::data, ErrorKind::permanent, ErrorKind::fenced,
+                               ErrorKind::invariant, ErrorKind::gate, ErrorKind::usage}) {
     EXPECT_FALSE(Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(kind, "x")));
   }
-  EXPECT_TRUE(
-      Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(ErrorKind::in_doubt, "x")));
+  // By someone else: nobody has asked this run to stop.
+  for (const ErrorKind kind : {ErrorKind::in_doubt, ErrorKind::cancelled}) {
+    EXPECT_TRUE(Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(kind, "x")));
+  }
+  interrupt.request();
+  EXPECT_FALSE(
+      Backoff({.tries = 5, .first = 1ms}, interrupt).again(Error(ErrorKind::cancelled, "x")));
 }
 
 }  // namespace

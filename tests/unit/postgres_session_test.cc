@@ -38,8 +38,17 @@ INSTANTIATE_TEST_SUITE_P(
         Classified{"28000", ErrorKind::permanent}, Classified{"3D000", ErrorKind::permanent},
         Classified{"3F000", ErrorKind::permanent}, Classified{"0A000", ErrorKind::permanent},
         Classified{"XX000", ErrorKind::permanent}, Classified{"XX001", ErrorKind::permanent},
-        Classified{"40003", ErrorKind::in_doubt}, Classified{"ZZ999", ErrorKind::permanent}),
+        Classified{"40003", ErrorKind::in_doubt}, Classified{"ZZ999", ErrorKind::data},
+        Classified{"XX999", ErrorKind::permanent}),
     [](const auto& tested) { return tested.param.sqlstate; });
+
+TEST(PostgresErrors, WhatAFunctionSaysIsNotRepeated) {
+  for (const char* sqlstate : {"U0001", "99999", "P0001"}) {
+    const Error error = classify(diagnostic(sqlstate, "bad card 4111"), true);
+    EXPECT_EQ(error.kind(), ErrorKind::data) << sqlstate;
+    EXPECT_EQ(std::string(error.what()).find("4111"), std::string::npos) << error.what();
+  }
+}
 
 TEST(PostgresErrors, ScopeFollowsSeverityAndTransaction) {
   EXPECT_EQ(classify(diagnostic("42P01"), false).scope(), ErrorScope::statement);

@@ -268,6 +268,18 @@ TEST_F(SqliteTest, KeysOfAnyStorageClassAreCompared) {
   EXPECT_EQ(met, 6u);
 }
 
+// In SQLite "price" is the text 'price' where there is no such column, unless it is told not to.
+TEST_F(SqliteTest, AColumnThatWasRenamedIsAnErrorAndNoText) {
+  make("a.db", {"CREATE TABLE t(id INTEGER PRIMARY KEY, price)", "INSERT INTO t VALUES(1, 5)"});
+  const auto reader = source("a.db");
+  const ReadSpec spec = read_spec(reader->session(), "t", {"id"});
+  make("a.db", {"ALTER TABLE t RENAME COLUMN price TO cost"});
+  for (const RowLayout& layout : reader->layouts(spec)) {
+    EXPECT_EQ(caught([&] { read_all(*reader, spec, {}, layout); }).kind(), ErrorKind::permanent)
+        << layout.format;
+  }
+}
+
 TEST_F(SqliteTest, NullKeysAreCounted) {
   make("a.db", {"CREATE TABLE t(a TEXT PRIMARY KEY, b INT)",
                 "INSERT INTO t VALUES (NULL, 1), (NULL, 2), ('x', NULL)"});

@@ -52,6 +52,26 @@ void expect_refused(const std::function<void()>& act) {
   }
 }
 
+TEST(Transcoder, RefusesWhatATypeOfFixedLengthWouldAlter) {
+  const auto fixed = [](TypeKind kind, std::uint64_t length) {
+    Column out = column(kind);
+    out.type.length = length;
+    out.type.fixed = true;
+    return out;
+  };
+  const Column text = column(TypeKind::text), bytes = column(TypeKind::bytes);
+  EXPECT_EQ(pass_text(text, fixed(TypeKind::text, 5), "abc").text(), "abc");
+  expect_refused([&] { pass_text(text, fixed(TypeKind::text, 5), "abc "); });
+  EXPECT_EQ(pass_text(fixed(TypeKind::text, 5), fixed(TypeKind::text, 9), "abc  ").text(), "abc  ");
+  const auto pass_bytes = [](const Column& from, const Column& to) {
+    return pass(from, to, [](RowBatch& batch) { batch.push_bytes("1234"); }).text();
+  };
+  EXPECT_EQ(pass_bytes(bytes, fixed(TypeKind::bytes, 4)), "1234");
+  expect_refused([&] { pass_bytes(bytes, fixed(TypeKind::bytes, 5)); });
+  expect_refused([&] { pass_bytes(fixed(TypeKind::bytes, 4), fixed(TypeKind::bytes, 5)); });
+  expect_refused([&] { pass_text(text, fixed(TypeKind::bytes, 5), "abcd"); });
+}
+
 TEST(Transcoder, LeavesCellsOfTheSameKindAlone) {
   EXPECT_TRUE(Transcoder({column(TypeKind::int32)}, {column(TypeKind::int64)}, "t").identity());
   EXPECT_TRUE(Transcoder({column(TypeKind::timestamp, 6)}, {column(TypeKind::timestamptz, 6)}, "t")
