@@ -19,7 +19,7 @@ build_packages=(
   libpq-dev default-libmysqlclient-dev libsqlite3-dev
   libboost-program-options-dev libspdlog-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev)
 demo_packages=(sqlite3)
-test_packages=(libgtest-dev libgmock-dev sqlite3 postgresql mariadb-server mariadb-client python3 procps)
+test_packages=(libgtest-dev libgmock-dev sqlite3 postgresql mariadb-server mariadb-client python3 procps spin)
 lint_packages=(clang-format clang-tidy shellcheck)
 bench_packages=(pgcopydb pgloader mydumper)
 

@@ -5,7 +5,7 @@
 #
 #   --preset NAME    a preset of CMakePresets.json: release (the default), dev, asan-ubsan, tsan, tidy
 #   --filter REGEX   only tests whose name matches
-#   --label REGEX    only tests with such a label: unit, conformance, integration, faults
+#   --label REGEX    only tests with such a label: unit, conformance, integration, faults, model
 #   --jobs N         how many tests run at once (2)
 #   --all            the known failures of tests/known-failures.txt, too
 #   --no-setup       do not run scripts/setup.sh first
