@@ -29,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include "adapters/capture.h"
 #include "adapters/row_batch.h"
 #include "adapters/schema.h"
 #include "adapters/url.h"
@@ -82,6 +83,9 @@ struct ServerInfo {
   int version = 0;      // 150018, 101119, 50624, 34001
   bool read_only = false;  // writes would fail: a replica, read_only, a read-only file
   std::string database;    // the database or file that the session is in
+  // Where its tables are made unless they are named with another one: PostgreSQL's current schema,
+  // MySQL's database; "" on SQLite.
+  std::string schema;
 };
 
 class Dialect;
@@ -326,6 +330,9 @@ class Dialect {
   // What the target needs once the rows are in: identity and sequence values past the highest,
   // ANALYZE.
   virtual std::vector<std::string> after_load(const TableSchema& table) const = 0;
+
+  // How changes of its tables are captured.
+  virtual const CaptureDialect& capture() const = 0;
 };
 
 class Adapter {

@@ -383,6 +383,18 @@ void print_uuid(std::string& out, const char* bytes) {
   out.append(buffer, sizeof buffer);
 }
 
+bool parse_hex(std::string_view text, std::string& bytes) {
+  if (text.size() % 2 != 0) return false;
+  for (std::size_t at = 0; at < text.size(); at += 2) {
+    unsigned char byte = 0;
+    const char* digits = text.data() + at;
+    const auto result = std::from_chars(digits, digits + 2, byte, 16);
+    if (result.ec != std::errc() || result.ptr != digits + 2) return false;
+    bytes += static_cast<char>(byte);
+  }
+  return true;
+}
+
 void print_hex(std::string& out, std::string_view bytes) {
   const std::size_t begin = out.size();
   out.resize(begin + 2 * bytes.size());

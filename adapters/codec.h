@@ -49,6 +49,8 @@ void print_time(std::string& out, std::int64_t micros, unsigned digits);
 void print_timestamp(std::string& out, std::int64_t micros, unsigned digits);
 void print_uuid(std::string& out, const char* bytes);  // canonical lower case
 void print_hex(std::string& out, std::string_view bytes);
+// Pairs of digits of either case; appends to `bytes`.
+bool parse_hex(std::string_view text, std::string& bytes);
 // The shortest text that reads back as the same double / float.
 void print_double(std::string& out, double value);
 void print_float(std::string& out, float value);

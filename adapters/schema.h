@@ -114,11 +114,12 @@ struct TableSchema {
   std::vector<ForeignKey> foreign_keys;
   std::vector<Check> checks;
   std::vector<Trigger> triggers;
-  bool partitioned = false;    // the parent of partitions; it reads and writes as one table
-  bool without_rowid = false;  // SQLite
-  bool strict = false;         // SQLite
-  bool autoincrement = false;  // SQLite: the INTEGER PRIMARY KEY is AUTOINCREMENT
-  std::string storage_engine;  // MySQL: "InnoDB"
+  bool partitioned = false;           // the parent of partitions; it reads and writes as one table
+  std::vector<TableName> partitions;  // PostgreSQL: at every level, in which one may write directly
+  bool without_rowid = false;         // SQLite
+  bool strict = false;                // SQLite
+  bool autoincrement = false;         // SQLite: the INTEGER PRIMARY KEY is AUTOINCREMENT
+  std::string storage_engine;         // MySQL: "InnoDB"
   std::uint64_t rows_estimate = 0;
   std::uint64_t bytes_estimate = 0;
   // What this table has and the catalog cannot carry to another database (row security,

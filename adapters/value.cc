@@ -59,15 +59,8 @@ std::string hex(std::string_view bytes) {
 }
 
 std::string bytes_of_hex(const std::string& text) {
-  if (text.size() % 2 != 0) refuse_key();
-  std::string bytes(text.size() / 2, '\0');
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const char* at = text.data() + 2 * i;
-    unsigned char byte = 0;
-    const auto result = std::from_chars(at, at + 2, byte, 16);
-    if (result.ec != std::errc() || result.ptr != at + 2) refuse_key();
-    bytes[i] = static_cast<char>(byte);
-  }
+  std::string bytes;
+  if (!parse_hex(text, bytes)) refuse_key();
   return bytes;
 }
 

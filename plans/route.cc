@@ -83,6 +83,7 @@ class Resolver {
            "make it on the target by hand if it is needed there");
     }
     for (const Trigger& trigger : source->triggers) {
+      if (trigger.name.starts_with(kOwnPrefix)) continue;
       find(Severity::warning, plan.name,
            fmt::format("trigger {} ({}) is not carried to the target", trigger.name,
                        trigger.description),

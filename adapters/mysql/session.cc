@@ -168,6 +168,7 @@ void MysqlSession::read_facts() {
   info_.product = (facts_.mariadb ? "MariaDB " : "MySQL ") + version.substr(0, version.find('-'));
   info_.version = facts_.version;
   info_.database = as_text(row[7]);
+  info_.schema = info_.database;
   info_.read_only = finds_read_only();
   dialect_ = &dialect_for(facts_.mariadb, facts_.version);
 }

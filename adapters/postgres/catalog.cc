@@ -113,6 +113,12 @@ constexpr const char* kTriggersQuery =
     " JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal"
     " ORDER BY c.oid, t.tgname::text COLLATE \"C\"";
 
+constexpr const char* kPartitionsQuery =
+    "SELECT c.oid, n.nspname, p.relname FROM tables c"
+    " CROSS JOIN LATERAL pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid"
+    " JOIN pg_namespace n ON n.oid = p.relnamespace"
+    " WHERE t.level > 0 ORDER BY c.oid, n.nspname, p.relname";
+
 // Everything else of the schema that is the user's own.
 constexpr const char* kOthersQuery =
     "SELECT kind, name FROM ("
@@ -187,6 +193,7 @@ class Reader {
     read_foreign_keys();
     read_checks();
     read_triggers();
+    read_partitions();
     for (const auto& row : session_.query(kOthersQuery, parameters_).rows) {
       catalog.not_carried.push_back(as_text(row[0]) + " " + as_text(row[1]));
     }
@@ -361,6 +368,14 @@ class Reader {
         table->triggers.push_back({as_text(row[1]),
                                    trigger_description(as_integer(row[2]), as_text(row[3])),
                                    as_text(row[3]) != "D" && as_text(row[3]) != "R"});
+      }
+    }
+  }
+
+  void read_partitions() {
+    for (const auto& row : of_tables(kPartitionsQuery).rows) {
+      if (TableSchema* table = table_of(row[0])) {
+        table->partitions.push_back({as_text(row[1]), as_text(row[2])});
       }
     }
   }

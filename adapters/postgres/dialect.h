@@ -33,6 +33,7 @@ class PgDialect : public Dialect {
   std::string create_index(const TableSchema& table, const Index& index) const override;
   std::string add_foreign_key(const TableSchema& table, const ForeignKey& key) const override;
   std::vector<std::string> after_load(const TableSchema& table) const override;
+  const CaptureDialect& capture() const override;
 };
 
 // Lives as long as the process.

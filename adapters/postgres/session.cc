@@ -63,11 +63,12 @@ Value value_of(const PGresult& result, int row, int column) {
 PgSession::PgSession(const Url& url, const SessionOptions& options) : connection_(url, options) {
   const Result facts = query(
       "SELECT current_database()::text, current_setting('transaction_read_only') = 'on',"
-      " pg_has_role('pg_read_all_stats', 'USAGE')");
+      " pg_has_role('pg_read_all_stats', 'USAGE'), COALESCE(current_schema()::text, 'public')");
   const std::string version = connection_.parameter("server_version");
   server_.product = "PostgreSQL " + version.substr(0, version.find(' '));
   server_.version = connection_.server_version();
   server_.database = as_text(facts.rows.at(0).at(0));
+  server_.schema = as_text(facts.rows.at(0).at(3));
   server_.read_only = as_integer(facts.rows.at(0).at(1)) != 0;
   sees_all_activity_ = as_integer(facts.rows.at(0).at(2)) != 0;
 }

@@ -191,7 +191,6 @@ class TableReader {
                                      "AND tbl_name = ?1 COLLATE NOCASE ORDER BY name")
                                .rows) {
       const std::string name = as_text(row[0]);
-      if (name.starts_with("_migrator_")) continue;
       const std::string description = describe_trigger(text_or_empty(row[1]));
       table_.triggers.push_back({name, description.empty() ? "trigger" : description});
     }

@@ -209,6 +209,8 @@ Quirks mysql_quirks(ServerKind kind) {
   quirks.identity_type = "bigint NOT NULL AUTO_INCREMENT PRIMARY KEY";
   quirks.table_suffix = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
   // SLEEP alone answers 1 when it is interrupted, by its documentation; as a part of more it fails.
+  quirks.odd_session =
+      "SET time_zone = '+05:30', sql_mode = '', character_set_results = 'latin1'; ";
   quirks.endless_query =
       "SELECT SUM(SLEEP(0.05)) FROM information_schema.collations a, information_schema.collations "
       "b";

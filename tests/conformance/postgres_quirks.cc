@@ -172,6 +172,10 @@ Quirks postgres_quirks(ServerKind kind) {
   quirks.bytes_type = "bytea";
   quirks.small_type = "smallint";
   quirks.identity_type = "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY";
+  quirks.odd_session =
+      "SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kolkata'; SET IntervalStyle = "
+      "'sql_standard'; SET extra_float_digits = -5; SET bytea_output = 'escape'; SET search_path = "
+      "public, pg_catalog; ";
   quirks.endless_query = "SELECT pg_sleep(60)";
   quirks.slow_condition = "pg_sleep(0.02) IS NOT NULL";
   quirks.own_session_query = "SELECT pg_backend_pid()";

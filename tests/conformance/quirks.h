@@ -53,6 +53,8 @@ struct Quirks {
   std::string slow_condition;
   // A query for the session's own number, and the statement that ends a session of that number.
   std::string own_session_query, kill_statement;
+  // Statements that make a session print values in other ways than this product's own do.
+  std::string odd_session;
   // Settings every session must have made: query and the text it must give.
   std::vector<std::pair<std::string, std::string>> session_settings;
 
