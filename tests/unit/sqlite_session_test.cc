@@ -19,7 +19,7 @@ TEST_F(SqliteTest, TargetIsMadeInWalModeWithNeitherForeignKeysNorTrust) {
   const auto database = target("new.db");
   Session& session = database->session();
   EXPECT_EQ(one(session, "PRAGMA journal_mode"), R"(["wal"])");
-  EXPECT_EQ(one(session, "PRAGMA synchronous"), "[2]");
+  EXPECT_EQ(one(session, "PRAGMA synchronous"), "[1]");
   EXPECT_EQ(one(session, "PRAGMA foreign_keys"), "[0]");
   EXPECT_EQ(one(session, "PRAGMA trusted_schema"), "[0]");
   EXPECT_EQ(session.server().product, std::string("SQLite ") + sqlite3_libversion());
