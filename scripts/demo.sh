@@ -16,7 +16,12 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+bold="" plain=""
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+  bold=$'\033[1m'
+  plain=$'\033[0m'
+fi
+say() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
 
 if [ "$setup" = 1 ]; then
