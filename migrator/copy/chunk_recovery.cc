@@ -11,6 +11,24 @@ namespace {
 
 constexpr std::chrono::milliseconds kLease{60'000};
 
+// Whether keys that the database takes for equal are always written alike. 'a' and 'A' may be
+// equal, 1.0 and 1.00 are.
+bool spelled_in_one_way(const std::vector<Column>& key) {
+  return std::none_of(key.begin(), key.end(), [](const Column& column) {
+    switch (column.type.kind) {
+      case TypeKind::text:
+      case TypeKind::json:
+      case TypeKind::decimal:
+      case TypeKind::float32:
+      case TypeKind::float64:
+      case TypeKind::opaque:
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
 }  // namespace
 
 void ChunkRecovery::open_sessions() {
@@ -153,8 +171,17 @@ std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
   // The range that holds this key alone: from the key before it.
   KeyRange range{chunk_.range.lower, reject.key};
   const std::uint64_t rows = sessions_.recovery->count(all, range);
-  // Its row is gone from the source: what is last in the range is another one, which is in.
-  if (rows == 0 || sessions_.recovery->nth_key(all, range, rows) != reject.key) return std::nullopt;
+  if (rows == 0) return std::nullopt;  // gone from the source
+  const std::optional<Key> last = sessions_.recovery->nth_key(all, range, rows);
+  // What is last in the range is another row, which is in. (Compared as text: NaN equals no NaN.)
+  if (!last || encode_key(*last) != encode_key(reject.key)) {
+    if (spelled_in_one_way(all.key)) return std::nullopt;
+    return Error(ErrorKind::data, table_.route.name + ": no row is spelled with this key any more")
+        .table(table_.route.name)
+        .remedy(
+            "if it is gone from the source, settle it with --resolve; if its key was only "
+            "respelled, copy the row by hand, and then settle it");
+  }
   if (rows > 1) range.lower = sessions_.recovery->nth_key(all, range, rows - 1);
   Session& session = sessions_.writer.session();
   try {
