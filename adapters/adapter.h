@@ -107,6 +107,8 @@ class Session {
   // once (BEGIN IMMEDIATE, waiting up to lock_timeout). Savepoints are plain SQL and the same
   // everywhere: SAVEPOINT x, ROLLBACK TO SAVEPOINT x, RELEASE SAVEPOINT x.
   virtual void begin() = 0;
+  // A transaction that reads, and sees the database as of one moment throughout.
+  virtual void begin_snapshot() = 0;
   // Throws Error(in_doubt) when the answer was lost: the transaction may or may not be committed.
   virtual void commit() = 0;
   virtual void rollback() noexcept = 0;  // no-op outside a transaction
@@ -192,6 +194,28 @@ class Source {
                                           const RowLayout& layout,
                                           ReadOrder order = ReadOrder::any) = 0;
 
+  // --- single rows, by keys as nth_key() and CaptureDialect::decode() give them
+
+  // The rows that have one of these keys now, each once, in one statement and any order. For a key
+  // that no row has, or whose row `where` leaves out, there is none.
+  virtual std::unique_ptr<RowStream> read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                               const RowLayout& layout) = 0;
+  // For each key whether one of the ranges holds it, in the database's own order, as if a row had
+  // it.
+  virtual std::vector<bool> in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                                      std::span<const KeyRange> ranges) = 0;
+  // The layouts in which key_cells() gives keys, best first: of cells, whose bytes are those that a
+  // row has in its key's columns. "cells" is last and always there.
+  virtual std::vector<RowLayout> key_layouts(const ReadSpec&) const { return {cells_layout()}; }
+  // Appends a row a key to the batch. Throws Error(data) for a value that the column's neutral type
+  // does not have; the batch is of no use then.
+  virtual void key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
+                         RowBatch& batch) = 0;
+
+  // The keys of rows of cells (layout "cells") that have the key's columns: the way back of
+  // key_cells(). Throws Error(data) for a value that no key here can have.
+  virtual std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) = 0;
+
   virtual AccessPath explain(const ReadSpec& spec) = 0;
 };
 
@@ -199,7 +223,8 @@ class Source {
 struct WriteSpec {
   TableName table;
   std::vector<Column> columns;
-  std::vector<Column> key;  // decides what "absent" means in LoadMode::merge
+  // Decides what "absent" means in LoadMode::merge, and "the row" in replace().
+  std::vector<Column> key;
 };
 
 enum class LoadMode {
@@ -249,6 +274,16 @@ class Target {
   // REQUIRES: session().in_transaction().
   virtual std::unique_ptr<RowSink> load(const WriteSpec& spec, const RowLayout& layout,
                                         LoadMode mode) = 0;
+
+  // Makes the rows with these keys what the sink is given: a row that comes is inserted, or takes
+  // the place of the one with its key; a key for which none comes is deleted. Whatever comes has
+  // one of the keys. Rows may swap unique values among each other. `keys` are cells of the key's
+  // columns in `key_layout`, one row a key; a key may be there twice. What the sink counts as
+  // inserted is the rows that came. Throws Error(data, duplicate_key) from finish() where a row of
+  // no given key holds a unique value that a row needs. REQUIRES: session().in_transaction().
+  virtual std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
+                                           const RowLayout& key_layout,
+                                           const RowLayout& layout) = 0;
 
   // Encodes rows as load() would and throws what load() would throw for a value that has no form
   // here, but sends nothing: how `migrate plan` scans values.

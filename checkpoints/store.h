@@ -70,6 +70,9 @@ struct ChunkDone {
   std::chrono::milliseconds took{0};
 };
 
+// Reject::chunk of a row that came from the journal: its entry is still there, and tried again.
+inline constexpr std::uint64_t kRejectOfRelay = INT64_MAX;
+
 // A row that the target refused. Identified by (table, key): putting it twice updates it.
 struct Reject {
   std::int64_t id = 0;

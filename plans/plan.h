@@ -78,7 +78,9 @@ struct Plan {
   std::string source_url;  // ${ENV} expanded: may hold a password, never print it
   std::string target_url;
   std::string checkpoint;  // path of the checkpoint store; relative to the folder of the plan file
-  std::string capture = "none";  // how live changes are followed; "none" is all that there is yet
+  // How writes to the source are followed: "trigger", or "none", which means that there must not be
+  // any.
+  std::string capture = "none";
   std::vector<TablePlan> tables;
   BackfillPlan backfill;
   VerifyPlan verify;

@@ -118,7 +118,9 @@ class PlanReader {
     plan.target_url = values_.read_url(
         fields.require("target", "Say where the rows go to: `target: ${TARGET_URL}` or a URL."));
     plan.checkpoint = read_checkpoint(fields.find("checkpoint"), plan.name);
-    if (const Field capture = fields.find("capture"); capture.node) read_capture(capture);
+    if (const Field capture = fields.find("capture"); capture.node) {
+      plan.capture = read_capture(capture);
+    }
     plan.tables =
         read_tables(fields.require("tables", "List the tables: `tables: [{name: orders}]`."));
     if (const Field backfill = fields.find("backfill"); backfill.node) {
@@ -181,13 +183,15 @@ class PlanReader {
     return path;
   }
 
-  void read_capture(const Field& field) {
-    if (values_.read_text(field) == "none") return;
+  std::string read_capture(const Field& field) {
+    std::string way = values_.read_text(field);
+    if (way == "none" || way == "trigger") return way;
     throw values_
-        .error(field, fmt::format("capture has to be none, not {}: following live writes is not in "
-                                  "this version yet",
-                                  values_.shown(field)))
-        .remedy("Write `capture: none`, and stop all writers of the source during the copy.");
+        .error(field,
+               fmt::format("capture has to be trigger or none, not {}", values_.shown(field)))
+        .remedy(
+            "Write `capture: trigger` to follow writes to the source, or `capture: none` and stop "
+            "all its writers during the copy.");
   }
 
   std::vector<TablePlan> read_tables(const Field& field) {

@@ -276,9 +276,7 @@ std::string write_plan(const Plan& plan,
   if (const std::string path = checkpoint_to_write(plan); !path.empty()) {
     yaml += fmt::format("checkpoint: {}\n", spell(path, Context::block));
   }
-  if (plan.capture != "none") {
-    yaml += fmt::format("capture: {}\n", spell(plan.capture, Context::block));
-  }
+  yaml += fmt::format("capture: {}\n", spell(plan.capture, Context::block));
   yaml += "\ntables:\n";
   for (const TablePlan& table : plan.tables) {
     if (const auto notes = comments.find(table.name); notes != comments.end()) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks that includes point one way only:
 #
-#   cli -> engine -> {copy, capture, verify, shards} -> {plans, checkpoints} -> adapters
+#   cli -> engine -> {copy, capture, relay, verify, shards} -> {plans, checkpoints} -> adapters
 #
-# and within the braces: shards -> verify -> copy -> capture.
+# and within the braces: shards -> verify -> copy -> capture, and relay -> copy.
 #
 # usage: scripts/check-includes.sh [ROOT]
 #
@@ -32,7 +32,7 @@ find "${folders[@]}" \( -name '*.cc' -o -name '*.h' \) -print0 | sort -z |
       if (match(path, /^adapters\/[a-z0-9_]+\//)) return "backend"
       if (path ~ /^adapters\//) return "adapters"
       if (match(path, /^(plans|checkpoints)\//)) return substr(path, 1, RLENGTH - 1)
-      if (match(path, /^migrator\/(cli|engine|copy|capture|verify|shards|shim)\//))
+      if (match(path, /^migrator\/(cli|engine|copy|capture|relay|verify|shards|shim)\//))
         return substr(path, 10, RLENGTH - 10)
       return ""
     }
@@ -50,10 +50,11 @@ find "${folders[@]}" \( -name '*.cc' -o -name '*.h' \) -print0 | sort -z |
       may["plans"] = may["checkpoints"] = " adapters "
       may["capture"] = " adapters plans checkpoints "
       may["copy"] = may["capture"] "capture "  # a chunk is written together with its fence
+      may["relay"] = may["copy"] "copy "       # a row that changed travels as it was copied
       may["verify"] = may["copy"] "copy "      # what the copier reads and writes is what is compared
       may["shards"] = may["verify"] "verify "  # a bucket is moved by the copier and then verified
       may["shim"] = " adapters capture "
-      may["engine"] = " adapters plans checkpoints capture copy verify shards "
+      may["engine"] = " adapters plans checkpoints capture copy relay verify shards "
       may["cli"] = may["engine"] "engine shim "
       # The one place for the headers of a library.
       only["libpq-fe.h"] = "^adapters/postgres/"

@@ -78,6 +78,23 @@ std::vector<std::uint32_t> KeyProbe::absent_rows(const RowBatch& batch) {
   return absent;
 }
 
+Key KeyProbe::key_of(const RowBatch& batch, std::size_t row) {
+  Key key;
+  for (std::size_t part = 0; part < key_.size(); ++part) key.push_back(key_part(batch, row, part));
+  return key;
+}
+
+void KeyProbe::erase(const RowBatch& batch) {
+  for (std::size_t begin = 0; begin < batch.rows(); begin += kKeysPerStatement) {
+    const std::size_t end = std::min(batch.rows(), begin + kKeysPerStatement);
+    std::string sql = "DELETE FROM " + table_ + " WHERE ";
+    for (std::size_t row = begin; row < end; ++row) {
+      sql += (row == begin ? "(" : " OR (") + equality_condition(key_, key_of(batch, row)) + ")";
+    }
+    session_.run(sql, doing_);
+  }
+}
+
 // Integers are equal here exactly if they are for the server, so one list serves them all.
 void KeyProbe::probe_integers(const RowBatch& batch, std::size_t begin, std::size_t end,
                               std::vector<bool>& present) {
@@ -113,12 +130,9 @@ void KeyProbe::probe_any(const RowBatch& batch, std::size_t begin, std::size_t e
                          std::vector<bool>& present) {
   std::string sql;
   for (std::size_t row = begin; row < end; ++row) {
-    Key key;
-    for (std::size_t part = 0; part < key_.size(); ++part)
-      key.push_back(key_part(batch, row, part));
     if (row != begin) sql += " UNION ALL ";
     sql += "SELECT " + std::to_string(row) + " FROM " + table_ + " WHERE " +
-           equality_condition(key_, key);
+           equality_condition(key_, key_of(batch, row));
   }
   const ResultHandle result = session_.run_stored(sql, doing_);
   while (MYSQL_ROW row = mysql_fetch_row(result.get())) {

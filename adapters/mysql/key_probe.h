@@ -21,8 +21,11 @@ class KeyProbe {
 
   // The rows whose key is absent, in order.
   std::vector<std::uint32_t> absent_rows(const RowBatch& batch);
+  // Deletes the table's rows that have the key of a row of the batch.
+  void erase(const RowBatch& batch);
 
  private:
+  Key key_of(const RowBatch& batch, std::size_t row);
   Value key_part(const RowBatch& batch, std::size_t row, std::size_t part);
   void probe_integers(const RowBatch& batch, std::size_t begin, std::size_t end,
                       std::vector<bool>& present);

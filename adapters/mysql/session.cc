@@ -376,6 +376,16 @@ void MysqlSession::begin() {
   in_transaction_ = true;
 }
 
+void MysqlSession::begin_snapshot() {
+  check_usable();
+  use_client_library_in_this_thread();
+  if (in_transaction_) throw Error(ErrorKind::invariant, "a transaction is begun within another");
+  // Of the next transaction alone. In READ COMMITTED there is no snapshot.
+  run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "beginning a snapshot");
+  run("START TRANSACTION WITH CONSISTENT SNAPSHOT", "beginning a snapshot");
+  in_transaction_ = true;
+}
+
 void MysqlSession::commit() {
   check_usable();
   use_client_library_in_this_thread();

@@ -1,9 +1,11 @@
 #include "adapters/mysql/source.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "adapters/key_cells.h"
 #include "adapters/mysql/codec.h"
 #include "adapters/mysql/errors.h"
 #include "adapters/mysql/key_range.h"
@@ -43,6 +45,32 @@ std::string canonical_order(const std::vector<Column>& key, const std::vector<Ke
     }
   }
   return sql;
+}
+
+// Keys a statement of in_ranges(): each costs some hundred bytes of parsing.
+constexpr std::size_t kKeysPerQuestion = 400;
+
+// The value as an expression that compares as the column does.
+std::string as_column(const KeyColumn& key, const Column& column, const Value& value) {
+  std::string literal;
+  append_literal(literal, key, value);
+  switch (key.native.base) {
+    case Base::character:
+    case Base::varchar:
+    case Base::text:
+      return fmt::format("CONVERT({} USING {}) COLLATE {}", literal, column.charset,
+                         column.collation);
+    case Base::time:
+      return fmt::format("CAST({} AS TIME(6))", literal);
+    case Base::uuid:
+      return fmt::format("CAST({} AS UUID)", literal);
+    case Base::binary:
+    case Base::varbinary:
+    case Base::blob:
+      return fmt::format("CAST({} AS BINARY)", literal);
+    default:
+      return literal;
+  }
 }
 
 }  // namespace
@@ -124,12 +152,85 @@ std::uint64_t MysqlSource::count(const ReadSpec& spec, const KeyRange& range) {
 
 std::unique_ptr<RowStream> MysqlSource::read(const ReadSpec& spec, const KeyRange& range,
                                              const RowLayout& layout, ReadOrder order) {
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  return stream(
+      spec, range_condition(key, range),
+      order == ReadOrder::canonical ? canonical_order(spec.key, key) : order_by(key, false),
+      layout);
+}
+
+// One alternative a key: the optimiser makes a range of the index of each, also where it does not
+// look into lists of rows. Integers alone may share a list.
+std::unique_ptr<RowStream> MysqlSource::read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                                  const RowLayout& layout) {
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  if (keys.empty()) throw Error(ErrorKind::invariant, "rows are asked for without a key");
+  std::string condition;
+  if (key.size() == 1 && key[0].native.is_integer()) {
+    for (const Key& one : keys) {
+      condition += condition.empty() ? key[0].sql + " IN (" : ",";
+      append_literal(condition, key[0], one.at(0));
+    }
+    condition += ')';
+  } else {
+    for (const Key& one : keys) {
+      condition += (condition.empty() ? "((" : " OR (") + equality_condition(key, one) + ")";
+    }
+    condition += ')';
+  }
+  return stream(spec, condition, "", layout);
+}
+
+// A literal stands for the column: it is given the column's type and collation, as far as that
+// changes how it is compared.
+std::vector<bool> MysqlSource::in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                                         std::span<const KeyRange> ranges) {
+  std::vector<bool> inside(keys.size());
+  if (ranges.empty()) return inside;
+  const std::vector<KeyColumn> key = key_columns(spec.key);
+  std::string sql;
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    std::vector<KeyColumn> values = key;
+    for (std::size_t part = 0; part < key.size(); ++part) {
+      values[part].sql = as_column(key[part], spec.key[part], keys[at].at(part));
+    }
+    std::string condition;
+    for (const KeyRange& range : ranges) {
+      const std::string one = range_condition(values, range);
+      condition += condition.empty() ? "" : " OR ";
+      condition += one.empty() ? "TRUE" : "(" + one + ")";
+    }
+    sql +=
+        fmt::format("{}SELECT {} FROM DUAL WHERE {}", at == 0 ? "" : " UNION ALL ", at, condition);
+    if ((at + 1) % kKeysPerQuestion != 0 && at + 1 != keys.size()) continue;
+    const std::size_t first = at - at % kKeysPerQuestion;
+    // The first SELECT of a later statement has no UNION before it.
+    const std::string_view union_word = " UNION ALL ";
+    if (first != 0) sql.erase(0, union_word.size());
+    for (const auto& row : session_.query(sql).rows) {
+      inside.at(static_cast<std::size_t>(as_integer(row[0]))) = true;
+    }
+    sql.clear();
+  }
+  return inside;
+}
+
+void MysqlSource::key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout&,
+                            RowBatch& batch) {
+  batch.set_columns(spec.key.size());
+  for (const Key& key : keys) {
+    push_key_cells(spec.table, spec.key, key, batch);
+    batch.end_cell_row();
+  }
+}
+
+std::unique_ptr<RowStream> MysqlSource::stream(const ReadSpec& spec, const std::string& condition,
+                                               const std::string& order, const RowLayout& layout) {
   use_client_library_in_this_thread();
   const bool wire = layout.format == kWireFormat;
   if (wire ? layout != wire_layout(spec.columns) : layout != cells_layout()) {
     throw Error(ErrorKind::invariant, "a layout was asked for that the source does not list");
   }
-  const std::vector<KeyColumn> key = key_columns(spec.key);
   std::string sql = "SELECT ";
   bool raw = false;
   for (std::size_t i = 0; i < spec.columns.size(); ++i) {
@@ -138,11 +239,24 @@ std::unique_ptr<RowStream> MysqlSource::read(const ReadSpec& spec, const KeyRang
     raw = raw ||
           (wire && is_raw_text(spec.columns[i], parse_native_type(spec.columns[i].native_type)));
   }
-  sql += from(spec) + where_clause(range_condition(key, range), spec.where);
-  sql += order == ReadOrder::canonical ? canonical_order(spec.key, key) : order_by(key, false);
+  sql += from(spec) + where_clause(condition, spec.where) + order;
   session_.prepare_for_read(raw);
   auto exclusive = std::make_unique<MysqlSession::Exclusive>(session_);
   return std::make_unique<MysqlRowStream>(session_, std::move(exclusive), spec, sql, wire);
+}
+
+std::vector<Key> MysqlSource::keys_of(const ReadSpec& spec, const RowBatch& batch) {
+  std::vector<Key> keys = keys_of_cells(spec.table, spec.key, batch);
+  // An ENUM's keys are its numbers.
+  for (std::size_t at = 0; at < spec.key.size(); ++at) {
+    const std::vector<std::string>& labels = spec.key[at].enum_values;
+    if (parse_native_type(spec.key[at].native_type).base != Base::enumeration) continue;
+    for (Key& key : keys) {
+      const auto found = std::find(labels.begin(), labels.end(), std::get<std::string>(key[at]));
+      key[at] = found == labels.end() ? std::int64_t{0} : std::int64_t{found - labels.begin() + 1};
+    }
+  }
+  return keys;
 }
 
 // Explains the statement that a chunk is read by, from the first key on.

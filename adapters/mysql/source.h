@@ -21,9 +21,19 @@ class MysqlSource final : public Source {
   std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                   const RowLayout& layout,
                                   ReadOrder order = ReadOrder::any) override;
+  std::unique_ptr<RowStream> read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                       const RowLayout& layout) override;
+  std::vector<bool> in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                              std::span<const KeyRange> ranges) override;
+  void key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
+                 RowBatch& batch) override;
+  std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) override;
   AccessPath explain(const ReadSpec& spec) override;
 
  private:
+  // The rows that meet the condition; `order`: " ORDER BY ..." or "".
+  std::unique_ptr<RowStream> stream(const ReadSpec& spec, const std::string& condition,
+                                    const std::string& order, const RowLayout& layout);
   std::optional<Key> one_key(const ReadSpec& spec, const std::string& tail);
   // " FROM `t` FORCE INDEX (`k`)": without the hint the optimiser may prefer a scan and a sort for
   // a range that looks large to it.

@@ -128,20 +128,37 @@ std::unique_ptr<RowSink> MysqlTarget::load(const WriteSpec& spec, const RowLayou
     probe = std::make_unique<KeyProbe>(session_, spec, layout);
   }
   session_.prepare_for_load();
-  std::unique_ptr<RowLoader> loader;
+  return std::make_unique<MysqlSink>(session_, make_loader(spec, layout), std::move(probe));
+}
+
+// The session checks no foreign keys: to delete a row and insert it anew changes no other one.
+std::unique_ptr<RowSink> MysqlTarget::replace(const WriteSpec& spec, const RowBatch& keys,
+                                              const RowLayout& key_layout,
+                                              const RowLayout& layout) {
+  use_client_library_in_this_thread();
+  if (!session_.in_transaction())
+    throw Error(ErrorKind::invariant, "rows are replaced outside of a transaction");
+  const WriteSpec key_spec{spec.table, spec.key, spec.key};
+  check_layout(spec, layout);
+  check_layout(key_spec, key_layout);
+  check_merge_key(keys_, spec);
+  session_.prepare_for_load();
+  KeyProbe(session_, key_spec, key_layout).erase(keys);
+  return std::make_unique<MysqlSink>(session_, make_loader(spec, layout), nullptr);
+}
+
+std::unique_ptr<RowLoader> MysqlTarget::make_loader(const WriteSpec& spec,
+                                                    const RowLayout& layout) {
   switch (path_) {
     case LoadPath::bulk:
-      loader = std::make_unique<BulkInsert>(session_, spec, layout);
-      break;
+      return std::make_unique<BulkInsert>(session_, spec, layout);
     case LoadPath::load_data:
-      loader = std::make_unique<LoadData>(session_, spec, layout);
-      break;
+      return std::make_unique<LoadData>(session_, spec, layout);
     case LoadPath::automatic:
     case LoadPath::insert:
-      loader = std::make_unique<InsertRows>(session_, spec, layout);
       break;
   }
-  return std::make_unique<MysqlSink>(session_, std::move(loader), std::move(probe));
+  return std::make_unique<InsertRows>(session_, spec, layout);
 }
 
 std::unique_ptr<RowSink> MysqlTarget::rehearse(const WriteSpec& spec, const RowLayout& layout) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "adapters/mysql/row_loader.h"
 #include "adapters/mysql/session.h"
 #include "adapters/mysql/table_keys.h"
 
@@ -16,6 +17,8 @@ class MysqlTarget final : public Target {
   std::vector<RowLayout> layouts(const WriteSpec& spec) const override;
   std::unique_ptr<RowSink> load(const WriteSpec& spec, const RowLayout& layout,
                                 LoadMode mode) override;
+  std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
+                                   const RowLayout& key_layout, const RowLayout& layout) override;
   std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) override;
   std::unique_ptr<Colocation> colocate(Source& source) override;
 
@@ -25,6 +28,7 @@ class MysqlTarget final : public Target {
 
  private:
   LoadPath choose_path() const;
+  std::unique_ptr<RowLoader> make_loader(const WriteSpec& spec, const RowLayout& layout);
   void check_layout(const WriteSpec& spec, const RowLayout& layout) const;
 
   MysqlSession session_;

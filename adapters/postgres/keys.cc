@@ -79,6 +79,33 @@ std::string range_condition(const Connection& connection, const std::vector<Colu
   return sql;
 }
 
+std::string key_literals(const Connection& connection, const std::vector<Column>& key,
+                         const Key& values) {
+  if (values.size() != key.size()) {
+    throw Error(ErrorKind::invariant, "a key has not as many values as columns");
+  }
+  std::string sql;
+  for (std::size_t at = 0; at < key.size(); ++at) {
+    if (at != 0) sql += ", ";
+    sql += key_literal(connection, key[at], values[at]);
+  }
+  return sql;
+}
+
+std::string key_condition(const Connection& connection, const std::vector<Column>& key,
+                          std::span<const Key> keys) {
+  std::vector<std::string> names;
+  for (const Column& column : key) names.push_back(dialect().quote(column.name));
+  // A list of rows would be taken apart into as many alternatives, VALUES are looked up one by one.
+  std::string sql = tuple(names) + (key.size() == 1 ? " IN (" : " IN (VALUES ");
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    if (at != 0) sql += ", ";
+    const std::string literals = key_literals(connection, key, keys[at]);
+    sql += key.size() == 1 ? literals : "(" + literals + ")";
+  }
+  return sql + ")";
+}
+
 std::string order_clause(const Connection& connection, const std::vector<Column>& key,
                          ReadOrder order, bool descending) {
   std::string sql;

@@ -3,6 +3,7 @@
 // collation.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "adapters/adapter.h"
@@ -17,6 +18,14 @@ std::string key_literal(const Connection& connection, const Column& column, cons
 // has not a value that is not NULL for each column of the key.
 std::string range_condition(const Connection& connection, const std::vector<Column>& key,
                             const KeyRange& range);
+
+// "'1'::bigint, 'a'::text"
+std::string key_literals(const Connection& connection, const std::vector<Column>& key,
+                         const Key& values);
+
+// The condition for having one of these keys. REQUIRES: at least one.
+std::string key_condition(const Connection& connection, const std::vector<Column>& key,
+                          std::span<const Key> keys);
 
 // " ORDER BY" for the key: in the order of the database, or in the canonical one of ReadOrder.
 std::string order_clause(const Connection& connection, const std::vector<Column>& key,

@@ -104,6 +104,11 @@ void PgSession::begin() {
   connection_.run("BEGIN ISOLATION LEVEL READ COMMITTED");
 }
 
+void PgSession::begin_snapshot() {
+  if (in_transaction()) throw Error(ErrorKind::invariant, "a transaction is open already");
+  connection_.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+}
+
 void PgSession::commit() {
   if (!in_transaction() && !connection_.usable()) {
     // It was never sent: what the transaction had done is gone with the connection.

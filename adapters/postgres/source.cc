@@ -1,7 +1,10 @@
 #include "adapters/postgres/source.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
+#include "adapters/key_cells.h"
 #include "adapters/postgres/codec_binary.h"
 #include "adapters/postgres/dialect.h"
 #include "adapters/postgres/keys.h"
@@ -163,6 +166,13 @@ PlanFacts facts_of(PgSession& session, const std::string& select, bool bounded) 
   return facts;
 }
 
+// To so many characters of UTF-8.
+void pad(std::string& text, std::uint64_t length) {
+  std::uint64_t characters = 0;
+  for (const char c : text) characters += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
+  if (characters < length) text.append(length - characters, ' ');
+}
+
 }  // namespace
 
 std::vector<RowLayout> copy_layouts(const std::vector<Column>& columns) {
@@ -274,8 +284,7 @@ void PgSource::check_columns(const ReadSpec& spec, const PgSession::Table& table
   }
 }
 
-std::string PgSource::select(const ReadSpec& spec, const KeyRange& range, bool cells,
-                             ReadOrder order) {
+std::string PgSource::select(const ReadSpec& spec, bool cells) {
   const PgSession::Table& table = session_.table(spec.table);
   check_columns(spec, table);
   std::string sql = "SELECT ";
@@ -285,25 +294,90 @@ std::string PgSource::select(const ReadSpec& spec, const KeyRange& range, bool c
     if (cells && read_as_text(column)) sql += "::text";
     separator = ", ";
   }
-  sql += from_clause(table, spec.table);
-  sql += where_clause(session_.connection(), spec, range, true);
-  if (order == ReadOrder::canonical) sql += order_clause(session_.connection(), spec.key, order);
-  return sql;
+  return sql + from_clause(table, spec.table);
 }
 
-std::unique_ptr<RowStream> PgSource::read(const ReadSpec& spec, const KeyRange& range,
-                                          const RowLayout& layout, ReadOrder order) {
-  const bool cells = layout == cells_layout();
+std::unique_ptr<RowStream> PgSource::stream(const ReadSpec& spec, const std::string& sql,
+                                            const RowLayout& layout) {
   if (spec.columns.empty()) throw Error(ErrorKind::invariant, "no columns to be read");
   const std::vector<RowLayout> known = copy_layouts(spec.columns);
   if (std::find(known.begin(), known.end(), layout) == known.end()) {
     throw Error(ErrorKind::invariant, "layout " + layout.format + " does not fit the columns");
   }
-  plan_for(range);
-  const std::string sql = select(spec, range, cells, order);
   Connection& connection = session_.connection();
-  if (cells) return std::make_unique<CellStream>(connection, sql, spec);
+  if (layout == cells_layout()) return std::make_unique<CellStream>(connection, sql, spec);
   return std::make_unique<CopyStream>(connection, sql, layout.format == kBinaryFormat);
+}
+
+std::unique_ptr<RowStream> PgSource::read(const ReadSpec& spec, const KeyRange& range,
+                                          const RowLayout& layout, ReadOrder order) {
+  plan_for(range);
+  std::string sql = select(spec, layout == cells_layout()) +
+                    where_clause(session_.connection(), spec, range, true);
+  if (order == ReadOrder::canonical) sql += order_clause(session_.connection(), spec.key, order);
+  return stream(spec, sql, layout);
+}
+
+std::unique_ptr<RowStream> PgSource::read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                               const RowLayout& layout) {
+  session_.set_sequential_scans(false);
+  std::string sql = select(spec, layout == cells_layout()) + " WHERE " +
+                    key_condition(session_.connection(), spec.key, keys);
+  if (!spec.where.empty()) sql += " AND (" + spec.where + "\n)";
+  return stream(spec, sql, layout);
+}
+
+// The keys take on the type and the collation of the table's columns as the later rows of a union
+// whose first part is the table without a row.
+std::vector<bool> PgSource::in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                                      std::span<const KeyRange> ranges) {
+  std::vector<bool> inside(keys.size());
+  if (keys.empty() || ranges.empty()) return inside;
+  const Connection& connection = session_.connection();
+  std::string columns = column_list(spec.key), condition;
+  for (const KeyRange& range : ranges) {
+    const std::string one = range_condition(connection, spec.key, range);
+    if (!condition.empty()) condition += " OR ";
+    condition += one.empty() ? "TRUE" : "(" + one + ")";
+  }
+  std::string values;
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    values += (at == 0 ? "(" : ", (") + std::to_string(at) + ", " +
+              key_literals(connection, spec.key, keys[at]) + ")";
+  }
+  const Result found =
+      session_.query("SELECT \"_migrator_at\" FROM (SELECT 0 AS \"_migrator_at\", " + columns +
+                     from_clause(session_.table(spec.table), spec.table) +
+                     " WHERE FALSE UNION ALL VALUES " + values + ") k WHERE " + condition);
+  for (const auto& row : found.rows) {
+    inside.at(static_cast<std::size_t>(as_integer(row[0]))) = true;
+  }
+  return inside;
+}
+
+void PgSource::key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout&,
+                         RowBatch& batch) {
+  batch.set_columns(spec.key.size());
+  for (const Key& key : keys) {
+    Key padded = key;
+    for (std::size_t at = 0; at < spec.key.size() && at < key.size(); ++at) {
+      const Type& type = spec.key[at].type;
+      auto* text = std::get_if<std::string>(&padded[at]);
+      // character(n) as text is without its padding; as a row has it, it is with.
+      if (text != nullptr && type.fixed && type.kind == TypeKind::text) pad(*text, type.length);
+    }
+    push_key_cells(spec.table, spec.key, padded, batch);
+    batch.end_cell_row();
+  }
+}
+
+std::vector<Key> PgSource::keys_of(const ReadSpec& spec, const RowBatch& batch) {
+  std::vector<Key> keys = keys_of_cells(spec.table, spec.key, batch);
+  for (std::size_t at = 0; at < spec.key.size(); ++at) {
+    if (spec.key[at].type.kind != TypeKind::timestamptz) continue;
+    for (Key& key : keys) std::get<std::string>(key[at]) += "+00";
+  }
+  return keys;
 }
 
 AccessPath PgSource::explain(const ReadSpec& spec) {
@@ -327,7 +401,8 @@ AccessPath PgSource::explain(const ReadSpec& spec) {
   path.by_index = walk.index && !walk.full_scan && !walk.sort;
   path.description = walk.description;
   if (!range.lower) return path;  // an empty table: the order alone is known
-  const PlanFacts read = facts_of(session_, select(spec, range, false, ReadOrder::any), true);
+  const PlanFacts read =
+      facts_of(session_, select(spec, false) + where_clause(connection, spec, range, true), true);
   path.by_index = path.by_index && read.index && !read.full_scan && !read.sort;
   path.description = read.description;
   return path;

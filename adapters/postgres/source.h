@@ -37,10 +37,20 @@ class PgSource : public Source {
   std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                   const RowLayout& layout,
                                   ReadOrder order = ReadOrder::any) override;
+  std::unique_ptr<RowStream> read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                       const RowLayout& layout) override;
+  std::vector<bool> in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                              std::span<const KeyRange> ranges) override;
+  void key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
+                 RowBatch& batch) override;
+  std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) override;
   AccessPath explain(const ReadSpec& spec) override;
 
  private:
-  std::string select(const ReadSpec& spec, const KeyRange& range, bool cells, ReadOrder order);
+  // Up to and with the table.
+  std::string select(const ReadSpec& spec, bool cells);
+  std::unique_ptr<RowStream> stream(const ReadSpec& spec, const std::string& sql,
+                                    const RowLayout& layout);
   void check_columns(const ReadSpec& spec, const PgSession::Table& table) const;
   void plan_for(const KeyRange& range);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "adapters/postgres/dialect.h"
 
 namespace migrator::postgres {
@@ -11,10 +13,11 @@ namespace {
 // by it, as names of this form are migrator's.
 constexpr const char* kStage = "pg_temp.\"_migrator_stage\"";
 
-enum class KeyIndex { none, deferrable, immediate };
+}  // namespace
 
 // Is there a unique index on exactly these columns, in whatever order?
 KeyIndex key_index(PgSession& session, const WriteSpec& spec) {
+  if (spec.key.empty()) return KeyIndex::none;
   const std::vector<Value> name{dialect().quote(spec.table)};
   const Result rows = session.query(
       "SELECT i.indexrelid, i.indimmediate, a.attname FROM pg_index i"
@@ -46,25 +49,25 @@ KeyIndex key_index(PgSession& session, const WriteSpec& spec) {
   return best;
 }
 
-}  // namespace
+void refuse_without_key(const TableName& table) {
+  throw Error(ErrorKind::permanent,
+              "table \"" + table.text() + "\" has no unique index on exactly the key of the plan")
+      .code("42P10")
+      .table(table.text())
+      .remedy("add a primary key or unique index on the key's columns to the target table");
+}
 
 std::string Stage::table() { return kStage; }
 
 Stage::Stage(PgSession& session, WriteSpec spec) : session_(session), spec_(std::move(spec)) {
-  const KeyIndex found = spec_.key.empty() ? KeyIndex::none : key_index(session_, spec_);
-  if (found == KeyIndex::none) {
-    throw Error(ErrorKind::permanent, "table \"" + spec_.table.text() +
-                                          "\" has no unique index on exactly the key of the plan")
-        .code("42P10")
-        .table(spec_.table.text())
-        .remedy("add a primary key or unique index on the key's columns to the target table");
-  }
+  const KeyIndex found = key_index(session_, spec_);
+  if (found == KeyIndex::none) refuse_without_key(spec_.table);
   arbiter_ = found == KeyIndex::immediate;
   // A stage of a load before, in the same transaction, may be left.
-  session_.execute(std::string("DROP TABLE IF EXISTS ") + kStage);
-  session_.execute(std::string("CREATE TEMPORARY TABLE ") + kStage + " ON COMMIT DROP AS SELECT " +
-                   column_list(spec_.columns) + " FROM " + dialect().quote(spec_.table) +
-                   " WITH NO DATA");
+  session_.execute(fmt::format("DROP TABLE IF EXISTS {}", kStage));
+  session_.execute(
+      fmt::format("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA",
+                  kStage, column_list(spec_.columns), dialect().quote(spec_.table)));
 }
 
 std::string Stage::key_match() const {
@@ -101,8 +104,8 @@ LoadCount Stage::merge(std::uint64_t staged) {
   if (count.present != 0) {
     // "Not inserted" is only right if the key was there before: not if another row of this very
     // load had it, and not if a trigger or rule threw the row away.
-    const Result twice = session_.query("SELECT FROM " + std::string(kStage) + " GROUP BY " + key +
-                                        " HAVING count(*) > 1 LIMIT 1");
+    const Result twice = session_.query(
+        fmt::format("SELECT FROM {} GROUP BY {} HAVING count(*) > 1 LIMIT 1", kStage, key));
     if (!twice.empty()) {
       throw Error(ErrorKind::data, "two rows have the same key by the target's comparison")
           .code("23505")
@@ -111,15 +114,14 @@ LoadCount Stage::merge(std::uint64_t staged) {
           .remedy(
               "the target's collation or type makes different keys of the source equal: change it");
     }
-    const Result lost =
-        session_.query(std::string("SELECT FROM ") + kStage + " s" + absent + " LIMIT 1");
+    const Result lost = session_.query(fmt::format("SELECT FROM {} s{} LIMIT 1", kStage, absent));
     if (!lost.empty()) {
       throw Error(ErrorKind::data, "a trigger or rule of the target threw a row away")
           .table(spec_.table.text())
           .remedy("disable the trigger or rule on the target for the time of the load");
     }
   }
-  session_.execute(std::string("DROP TABLE ") + kStage);
+  session_.execute(fmt::format("DROP TABLE {}", kStage));
   for (const char* setting : {"enable_hashjoin", "enable_mergejoin", "enable_seqscan"}) {
     session_.execute(std::string("SET LOCAL ") + setting + " TO DEFAULT");
   }

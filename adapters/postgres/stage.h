@@ -16,6 +16,12 @@
 
 namespace migrator::postgres {
 
+// The unique index on exactly the key's columns, in whatever order: a deferrable one cannot be an
+// arbiter of ON CONFLICT.
+enum class KeyIndex { none, deferrable, immediate };
+KeyIndex key_index(PgSession& session, const WriteSpec& spec);
+[[noreturn]] void refuse_without_key(const TableName& table);
+
 class Stage {
  public:
   // Makes the table, empty, with the columns of the target. Throws Error(permanent) if the key of

@@ -18,6 +18,8 @@ class PgTarget : public Target {
   std::vector<RowLayout> layouts(const WriteSpec& spec) const override;
   std::unique_ptr<RowSink> load(const WriteSpec& spec, const RowLayout& layout,
                                 LoadMode mode) override;
+  std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
+                                   const RowLayout& key_layout, const RowLayout& layout) override;
   std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) override;
   std::unique_ptr<Colocation> colocate(Source& source) override;
 

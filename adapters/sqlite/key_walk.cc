@@ -164,7 +164,7 @@ KeyWalk KeyWalk::find(Session& session, const std::string& schema, const std::st
     if (found.nullable && !alias) walk.nullable_.push_back(found.name);
   }
   if (key.size() == 1 && same_name(key[0].name, facts.rowid_alias)) {
-    walk.parts_.push_back({walk.columns_, false});
+    walk.parts_.push_back({walk.columns_, false, "BINARY"});
     walk.hint_ = "NOT INDEXED";
     walk.conflict_target_ = walk.columns_;
     return walk;
@@ -182,7 +182,7 @@ KeyWalk KeyWalk::find(Session& session, const std::string& schema, const std::st
     // An index of one direction is walked forwards or backwards: the order is ascending either way.
     const bool descending =
         chosen != nullptr && !one_direction(*chosen) && chosen->columns[i].descending;
-    walk.parts_.push_back({term(column, collation), descending});
+    walk.parts_.push_back({term(column, collation), descending, collation});
   }
   if (chosen != nullptr) {
     walk.hint_ = facts.without_rowid && chosen->primary
@@ -208,14 +208,15 @@ bool KeyWalk::mixed() const {
 
 // The rows behind (lower) or up to (upper) the bound at parameters first.., looking at parts from
 // `part` on.
-std::string KeyWalk::bound(bool lower, int first, std::size_t part) const {
-  const KeyPart& key = parts_[part];
+std::string KeyWalk::bound(const std::vector<KeyPart>& parts, bool lower, int first,
+                           std::size_t part) {
+  const KeyPart& key = parts[part];
   const int parameter = first + static_cast<int>(part);
   const char* op = lower != key.descending ? ">" : "<";
-  if (part + 1 == parts_.size()) {
+  if (part + 1 == parts.size()) {
     return fmt::format("{} {}{} ?{}", key.term, op, lower ? "" : "=", parameter);
   }
-  const std::string rest = bound(lower, first, part + 1);
+  const std::string rest = bound(parts, lower, first, part + 1);
   // The first comparison is implied by the second; it is what the index can be searched by.
   return fmt::format("({0} {1}= ?{2} AND ({0} {1} ?{2} OR ({0} = ?{2} AND {3})))", key.term, op,
                      parameter, rest);
@@ -228,7 +229,7 @@ std::string KeyWalk::condition(const KeyRange& range) const {
     if (!result.empty()) result += " AND ";
     const int count = static_cast<int>(parts_.size());
     if (mixed() || count == 1) {
-      result += bound(lower, first, 0);
+      result += bound(parts_, lower, first, 0);
     } else {
       std::string terms, places;
       for (int i = 0; i < count; ++i) {
@@ -242,6 +243,31 @@ std::string KeyWalk::condition(const KeyRange& range) const {
   if (range.lower) add(true);
   if (range.upper) add(false);
   return result;
+}
+
+std::string KeyWalk::condition_on_values(const KeyRange& range) const {
+  const int count = static_cast<int>(parts_.size());
+  const int lower = 1, upper = range.lower ? count + 1 : 1;
+  const int values = upper + (range.upper ? count : 0);
+  std::vector<KeyPart> parts = parts_;
+  for (int at = 0; at < count; ++at) {
+    KeyPart& part = parts[static_cast<std::size_t>(at)];
+    part.term = fmt::format("?{} COLLATE {}", values + at, dialect().quote(part.collation));
+  }
+  std::string result;
+  if (range.lower) result += bound(parts, true, lower, 0);
+  if (range.upper) {
+    if (!result.empty()) result += " AND ";
+    result += bound(parts, false, upper, 0);
+  }
+  return result.empty() ? "1" : result;
+}
+
+std::string KeyWalk::tuple() const {
+  if (parts_.size() == 1) return parts_[0].term;
+  std::string result = "(";
+  for (const KeyPart& part : parts_) result += (result.size() == 1 ? "" : ", ") + part.term;
+  return result + ")";
 }
 
 int KeyWalk::bind(sqlite3_stmt* statement, const KeyRange& range) const {

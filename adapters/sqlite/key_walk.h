@@ -19,6 +19,7 @@ class Session;
 struct KeyPart {
   std::string term;  // the column quoted, with COLLATE where the index's differs from the column's
   bool descending = false;
+  std::string collation = "BINARY";  // that the term is compared by
 };
 
 class KeyWalk {
@@ -34,6 +35,11 @@ class KeyWalk {
   std::string condition(const KeyRange& range) const;
   // Binds the range's bounds and returns the first position that is free.
   int bind(sqlite3_stmt* statement, const KeyRange& range) const;
+  // The condition for values that are no row's: parameters behind those of the range stand for
+  // them. "1" if the range is unbounded.
+  std::string condition_on_values(const KeyRange& range) const;
+  // "(a, b)", each compared as the index does.
+  std::string tuple() const;
   // "a", "b" DESC
   std::string order(bool reversed = false) const;
   std::string columns() const;  // quoted, in the key's order
@@ -46,7 +52,8 @@ class KeyWalk {
 
  private:
   bool mixed() const;
-  std::string bound(bool lower, int first, std::size_t part) const;
+  static std::string bound(const std::vector<KeyPart>& parts, bool lower, int first,
+                           std::size_t part);
 
   std::vector<KeyPart> parts_;
   std::string hint_, columns_, conflict_target_;

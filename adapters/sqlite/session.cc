@@ -212,8 +212,9 @@ void Session::configure(const SessionOptions&, Role role) {
   ask(fmt::format("PRAGMA cache_size = -{}", kCacheKib));
   if (role == Role::target && !server_.read_only && !in_memory_) {
     set_journal_mode(journal_mode_.empty() ? "WAL" : journal_mode_);
-    // A commit may be lost in a power cut, never torn; the chunk fence is lost with it, and the next
-    // run says that the target is older than the checkpoint store. FULL costs a tenth of the speed.
+    // A commit may be lost in a power cut, never torn; the chunk fence is lost with it, and the
+    // next run says that the target is older than the checkpoint store. FULL costs a tenth of the
+    // speed.
     ask("PRAGMA synchronous = NORMAL");
     ask(fmt::format("PRAGMA wal_autocheckpoint = {}", kCheckpointPages));
     ask(fmt::format("PRAGMA analysis_limit = {}", kAnalysisLimit));
@@ -391,6 +392,13 @@ void Session::begin() {
   require_free();
   // A read-only file has no write lock to take: the transaction is then a snapshot.
   run(server_.read_only ? "BEGIN" : "BEGIN IMMEDIATE", {});
+}
+
+void Session::begin_snapshot() {
+  require_free();
+  run("BEGIN", {});
+  // The snapshot is of the first read.
+  run("SELECT count(*) FROM sqlite_schema WHERE 0", {});
 }
 
 void Session::commit() {

@@ -1,5 +1,6 @@
 #include "adapters/sqlite/source.h"
 
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,8 +15,9 @@ namespace {
 
 class TableStream final : public RowStream {
  public:
-  TableStream(Session& session, const ReadSpec& spec, const KeyWalk& walk, const KeyRange& range,
-              const std::string& sql, bool typed)
+  // bind: of the statement's parameters.
+  TableStream(Session& session, const ReadSpec& spec, const std::string& sql, bool typed,
+              const std::function<void(sqlite3_stmt*)>& bind)
       : session_(session),
         reservation_(session),
         activity_(session),
@@ -23,7 +25,7 @@ class TableStream final : public RowStream {
         columns_(spec.columns.size()),
         decoder_(spec.table, spec.columns, typed, spec.misfits),
         statement_(session.prepare(sql, table_)) {
-    walk.bind(statement_.get(), range);
+    bind(statement_.get());
   }
 
   bool next(RowBatch& batch) override {
@@ -64,6 +66,14 @@ class TableStream final : public RowStream {
   Statement statement_;
   bool over_ = false;  // false was returned, or an error thrown
 };
+
+// SQLITE_MAX_VARIABLE_NUMBER, as Debian builds it; the library's own default is 32766.
+constexpr std::size_t kParametersMax = 32'766;
+
+void require_key(const ReadSpec& spec, const Key& key) {
+  if (key.size() == spec.key.size()) return;
+  throw Error(ErrorKind::invariant, "a key has another number of values than columns");
+}
 
 }  // namespace
 
@@ -236,7 +246,110 @@ std::unique_ptr<RowStream> Source::read(const ReadSpec& spec, const KeyRange& ra
                   dialect().quote(spec.table.name), canonical ? "" : key_walk.hint(),
                   where_clause(key_walk, range, spec.where),
                   canonical ? canonical_order(spec) : key_walk.order());
-  return std::make_unique<TableStream>(*session_, spec, key_walk, range, sql, typed);
+  return std::make_unique<TableStream>(*session_, spec, sql, typed, [&](sqlite3_stmt* statement) {
+    key_walk.bind(statement, range);
+  });
+}
+
+std::unique_ptr<RowStream> Source::read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                             const RowLayout& layout) {
+  session_->require_free();
+  const bool typed = layout == cells_layout();
+  if (!typed && layout.format != kNativeFormat) {
+    throw Error(ErrorKind::invariant, "SQLite cannot read the layout " + layout.format);
+  }
+  if (keys.size() * spec.key.size() > kParametersMax || keys.empty()) {
+    throw Error(ErrorKind::invariant, "SQLite cannot look for so many keys at once");
+  }
+  const KeyWalk& key_walk = walk(spec);
+  std::string places;
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    places += at == 0 ? "(" : ", (";
+    for (std::size_t part = 0; part < spec.key.size(); ++part) places += part == 0 ? "?" : ", ?";
+    places += ")";
+  }
+  std::string sql =
+      fmt::format("SELECT {} FROM {} {} WHERE {} IN (VALUES {})", column_list(spec.columns),
+                  dialect().quote(spec.table.name), key_walk.hint(), key_walk.tuple(), places);
+  if (!spec.where.empty()) sql += " AND (" + spec.where + "\n)";
+  return std::make_unique<TableStream>(*session_, spec, sql, typed, [&](sqlite3_stmt* statement) {
+    int position = 1;
+    for (const Key& key : keys) {
+      require_key(spec, key);
+      for (const Value& value : key) bind_value(statement, position++, value);
+    }
+  });
+}
+
+std::vector<bool> Source::in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                                    std::span<const KeyRange> ranges) {
+  session_->require_free();
+  const KeyWalk& key_walk = walk(spec);
+  std::vector<bool> inside(keys.size());
+  const Session::Activity activity(*session_);
+  for (const KeyRange& range : ranges) {
+    const Statement statement =
+        session_->prepare("SELECT " + key_walk.condition_on_values(range), spec.table.name);
+    const int first = key_walk.bind(statement.get(), range);
+    for (std::size_t at = 0; at < keys.size(); ++at) {
+      if (inside[at]) continue;
+      require_key(spec, keys[at]);
+      int position = first;
+      for (const Value& value : keys[at]) {
+        // An unbounded range looks at no value.
+        if (range.lower || range.upper) bind_value(statement.get(), position++, value);
+      }
+      session_->step(statement.get(), spec.table.name);
+      inside[at] = sqlite3_column_int(statement.get(), 0) != 0;
+      sqlite3_reset(statement.get());
+    }
+  }
+  return inside;
+}
+
+std::vector<RowLayout> Source::key_layouts(const ReadSpec& spec) const {
+  return {native_layout(*session_, "main", spec.table, spec.key), cells_layout()};
+}
+
+// By the decoder of rows, which takes what a statement gives.
+void Source::key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
+                       RowBatch& batch) {
+  session_->require_free();
+  const Session::Activity activity(*session_);
+  const RowDecoder decoder(spec.table, spec.key, layout == cells_layout());
+  std::string places;
+  for (std::size_t part = 0; part < spec.key.size(); ++part) places += part == 0 ? "?" : ", ?";
+  const Statement statement = session_->prepare("SELECT " + places, spec.table.name);
+  batch.set_columns(spec.key.size());
+  for (const Key& key : keys) {
+    require_key(spec, key);
+    int position = 1;
+    for (const Value& value : key) bind_value(statement.get(), position++, value);
+    session_->step(statement.get(), spec.table.name);
+    decoder.decode(statement.get(), batch);
+    sqlite3_reset(statement.get());
+  }
+}
+
+// By the encoder of rows: as the columns would store them.
+std::vector<Key> Source::keys_of(const ReadSpec& spec, const RowBatch& batch) {
+  session_->require_free();
+  const Session::Activity activity(*session_);
+  RowEncoder encoder(spec.table, spec.key, true);
+  std::string places;
+  for (std::size_t part = 0; part < spec.key.size(); ++part) places += part == 0 ? "?" : ", ?";
+  const Statement statement = session_->prepare("SELECT " + places, spec.table.name);
+  std::vector<Key> keys;
+  for (std::size_t row = 0; row < batch.rows(); ++row) {
+    encoder.encode(batch, row, statement.get());
+    session_->step(statement.get(), spec.table.name);
+    Key& key = keys.emplace_back();
+    for (int part = 0; part < static_cast<int>(spec.key.size()); ++part) {
+      key.push_back(column_value(statement.get(), part));
+    }
+    sqlite3_reset(statement.get());
+  }
+  return keys;
 }
 
 AccessPath Source::explain(const ReadSpec& spec) {

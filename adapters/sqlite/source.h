@@ -24,6 +24,14 @@ class Source final : public migrator::Source {
   std::uint64_t count(const ReadSpec& spec, const KeyRange& range) override;
   std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                   const RowLayout& layout, ReadOrder order) override;
+  std::unique_ptr<RowStream> read_keys(const ReadSpec& spec, std::span<const Key> keys,
+                                       const RowLayout& layout) override;
+  std::vector<bool> in_ranges(const ReadSpec& spec, std::span<const Key> keys,
+                              std::span<const KeyRange> ranges) override;
+  std::vector<RowLayout> key_layouts(const ReadSpec& spec) const override;
+  void key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
+                 RowBatch& batch) override;
+  std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) override;
   AccessPath explain(const ReadSpec& spec) override;
 
  private:

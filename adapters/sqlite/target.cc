@@ -26,6 +26,14 @@ void require_columns(const RowBatch& batch, const WriteSpec& spec) {
   }
 }
 
+// "(?, ?)"
+std::string parameters(std::size_t count) {
+  if (count == 1) return "?";
+  std::string places = "(?";
+  for (std::size_t at = 1; at < count; ++at) places += ", ?";
+  return places + ")";
+}
+
 std::string insert_sql(Session& session, const WriteSpec& spec, LoadMode mode) {
   std::string places;
   for (std::size_t i = 0; i < spec.columns.size(); ++i) places += i == 0 ? "?" : ", ?";
@@ -128,9 +136,8 @@ std::string insert_head(const WriteSpec& spec) {
                      column_list(spec.columns));
 }
 
-std::string conflict_clause(Session& session, const WriteSpec& spec, LoadMode mode) {
-  if (mode == LoadMode::direct) return "";
-  const KeyWalk walk = KeyWalk::find(session, "main", spec.table.name, spec.key);
+KeyWalk unique_key(Session& session, const WriteSpec& spec) {
+  KeyWalk walk = KeyWalk::find(session, "main", spec.table.name, spec.key);
   if (walk.conflict_target().empty()) {
     throw Error(ErrorKind::permanent,
                 fmt::format("table {} of the target has no unique index on exactly the key ({})",
@@ -140,7 +147,12 @@ std::string conflict_clause(Session& session, const WriteSpec& spec, LoadMode mo
                             spec.table.name, dialect().quote(spec.table.name),
                             column_list(spec.key)));
   }
-  return fmt::format(" ON CONFLICT({}) DO NOTHING", walk.conflict_target());
+  return walk;
+}
+
+std::string conflict_clause(Session& session, const WriteSpec& spec, LoadMode mode) {
+  if (mode == LoadMode::direct) return "";
+  return fmt::format(" ON CONFLICT({}) DO NOTHING", unique_key(session, spec).conflict_target());
 }
 
 std::vector<RowLayout> Target::layouts(const WriteSpec& spec) const {
@@ -155,6 +167,36 @@ std::unique_ptr<RowSink> Target::load(const WriteSpec& spec, const RowLayout& la
     throw Error(ErrorKind::invariant, "a load outside of a transaction");
   }
   return std::make_unique<InsertSink>(*session_, spec, layout, mode);
+}
+
+// Foreign keys are not enforced in these sessions, and triggers are off: to delete a row and insert
+// it anew changes no other one.
+std::unique_ptr<RowSink> Target::replace(const WriteSpec& spec, const RowBatch& keys,
+                                         const RowLayout& key_layout, const RowLayout& layout) {
+  require_layout(layout);
+  require_layout(key_layout);
+  session_->require_free();
+  if (!session_->in_transaction()) {
+    throw Error(ErrorKind::invariant, "rows are replaced outside of a transaction");
+  }
+  const WriteSpec key_spec{spec.table, spec.key, spec.key};
+  require_columns(keys, key_spec);
+  {
+    const TriggersOff triggers(*session_);
+    const Session::Activity activity(*session_);
+    const Statement statement = session_->prepare(
+        fmt::format("DELETE FROM main.{} WHERE {} = {}", dialect().quote(spec.table.name),
+                    unique_key(*session_, spec).tuple(), parameters(spec.key.size())),
+        spec.table.name, true);
+    RowEncoder encoder(spec.table, spec.key, key_layout == cells_layout());
+    for (std::size_t row = 0; row < keys.rows(); ++row) {
+      if (row % kRowsPerCheck == 0) session_->check_cancelled();
+      encoder.encode(keys, row, statement.get());
+      session_->step(statement.get(), spec.table.name);
+      sqlite3_reset(statement.get());
+    }
+  }
+  return std::make_unique<InsertSink>(*session_, spec, layout, LoadMode::direct);
 }
 
 std::unique_ptr<RowSink> Target::rehearse(const WriteSpec& spec, const RowLayout& layout) {

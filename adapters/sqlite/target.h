@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adapters/adapter.h"
+#include "adapters/sqlite/key_walk.h"
 #include "adapters/sqlite/session.h"
 
 namespace migrator::sqlite {
@@ -18,6 +19,8 @@ class Target final : public migrator::Target {
   std::vector<RowLayout> layouts(const WriteSpec& spec) const override;
   std::unique_ptr<RowSink> load(const WriteSpec& spec, const RowLayout& layout,
                                 LoadMode mode) override;
+  std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
+                                   const RowLayout& key_layout, const RowLayout& layout) override;
   std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) override;
   std::unique_ptr<Colocation> colocate(migrator::Source& source) override;
 
@@ -41,6 +44,9 @@ class TriggersOff {
 // "INSERT OR ABORT INTO main.t(a, b)": ABORT stands before any conflict clause of the table's own
 // constraints (UNIQUE ... ON CONFLICT REPLACE would delete rows).
 std::string insert_head(const WriteSpec& spec);
+// The key as the unique index on exactly its columns compares it. Throws Error(permanent) if there
+// is none.
+KeyWalk unique_key(Session& session, const WriteSpec& spec);
 // " ON CONFLICT(key) DO NOTHING" for merge, "" for direct. Throws Error(permanent) if no unique
 // index is on exactly the key.
 std::string conflict_clause(Session& session, const WriteSpec& spec, LoadMode mode);

@@ -4,28 +4,13 @@
 
 #include <fmt/format.h>
 
+#include "migrator/capture/own_table.h"
+
 namespace migrator {
 namespace {
 
 constexpr std::string_view kState = "_migrator_state";
 constexpr std::string_view kChunk = "_migrator_chunk";
-
-// Substitutes {1}, {2}, ... with the dialect's placeholders and {lock} with its row lock.
-std::string spell(const Dialect& dialect, std::string_view sql) {
-  std::string out;
-  for (std::size_t at = 0; at < sql.size(); ++at) {
-    if (sql[at] != '{') {
-      out += sql[at];
-      continue;
-    }
-    const std::size_t end = sql.find('}', at);
-    const std::string_view word = sql.substr(at + 1, end - at - 1);
-    out += word == "lock" ? std::string(dialect.row_lock())
-                          : dialect.placeholder(std::stoi(std::string(word)));
-    at = end;
-  }
-  return out;
-}
 
 Value text_of(const std::optional<Key>& key) { return key ? Value(encode_key(*key)) : Value(); }
 
@@ -92,6 +77,23 @@ std::uint64_t ChunkFence::highest_epoch(Session& target) const {
             "SELECT COALESCE(MAX(epoch), 0) FROM _migrator_chunk WHERE migration = {1}"),
       parameters);
   return static_cast<std::uint64_t>(as_integer(found.rows.at(0).at(0)));
+}
+
+std::map<std::string, std::vector<KeyRange>> ChunkFence::in_flight(Session& target) const {
+  const std::array<Value, 1> parameters{migration_};
+  const Result found =
+      target.query(spell(target.dialect(),
+                         "SELECT source_table, lower_key, upper_key FROM _migrator_chunk "
+                         "WHERE migration = {1} AND chunk_state = 'in_flight'"),
+                   parameters);
+  const auto key = [](const Value& text) {
+    return is_null(text) ? std::nullopt : std::optional(decode_key(as_text(text)));
+  };
+  std::map<std::string, std::vector<KeyRange>> ranges;
+  for (const auto& row : found.rows) {
+    ranges[as_text(row[0])].push_back({key(row[1]), key(row[2])});
+  }
+  return ranges;
 }
 
 std::map<std::string, ChunkFence::Done> ChunkFence::done(Session& target) const {
@@ -205,13 +207,8 @@ bool ChunkFence::mark_retried(Session& target, const Reject& reject) const {
 }
 
 void ChunkFence::remove(Session& target) const {
-  const std::array<Value, 1> parameters{migration_};
   for (const std::string_view table : {kChunk, kState}) {
-    target.query(
-        spell(target.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table)),
-        parameters);
-    const Result left = target.query(fmt::format("SELECT COUNT(*) FROM {}", table));
-    if (as_integer(left.rows.at(0).at(0)) == 0) target.execute(fmt::format("DROP TABLE {}", table));
+    remove_own_rows(target, table, migration_);
   }
 }
 

@@ -2,9 +2,8 @@
 // the target. (Protocol: "Backfill chunk".)
 //
 // Two tables beside the data, so that plain SQL is all that is needed:
-//   _migrator_state  one row a migration: its random id, which ties the target to one checkpoint
-//   store _migrator_chunk  one row a chunk: (migration, table, number) -> (epoch, state, range,
-//   rows)
+//   _migrator_state  one row a migration: its random id, which ties the target to one store
+//   _migrator_chunk  one row a chunk: (migration, table, number) -> (epoch, state, range, rows)
 // A chunk is claimed (`in_flight`, with the claimer's epoch) before it is read, and set `done` in
 // the SAME transaction as its rows. So whatever a checkpoint says, a chunk's rows are in the target
 // exactly if its fence says done; and a copier that was overtaken fails at lock(), because its
@@ -45,6 +44,10 @@ class ChunkFence {
   };
   // What is done of each table, by the target's word.
   std::map<std::string, Done> done(Session& target) const;
+
+  // The ranges of all chunks in flight, by table: claimed, and not done. Those of a run that died
+  // are among them until another one takes them up.
+  std::map<std::string, std::vector<KeyRange>> in_flight(Session& target) const;
 
   struct Claim {
     bool done = false;       // its rows are in the target already

@@ -13,10 +13,11 @@ namespace {
 
 namespace po = boost::program_options;
 
-nlohmann::json to_json(const BackfillProgress& progress, double seconds, bool interrupted) {
+nlohmann::json to_json(const BackfillResult& result, double seconds, bool interrupted) {
+  const BackfillProgress& progress = result.copy;
   nlohmann::json tables = nlohmann::json::array();
   std::uint64_t rejects = 0;
-  bool failed = false;
+  bool failed = !result.relay_error.empty();
   for (const TableReport& table : progress.tables) {
     rejects += table.rejects;
     failed = failed || !table.error.empty();
@@ -31,8 +32,15 @@ nlohmann::json to_json(const BackfillProgress& progress, double seconds, bool in
                       {"remedy", table.remedy},
                       {"code", table.code}});
   }
+  nlohmann::json relay;
+  if (result.relay) {
+    relay = relay_json(*result.relay);
+    relay["error"] = result.relay_error;
+    relay["remedy"] = result.relay_remedy;
+  }
   return {{"complete", !failed && !interrupted},
           {"interrupted", interrupted},
+          {"relay", relay},
           {"seconds", seconds},
           {"copy_seconds", progress.copy_seconds},
           {"finish_seconds", progress.finish_seconds},
@@ -81,19 +89,24 @@ int run_backfill(const Invocation& invocation) {
   }
   MigrationRun migration(plan, invocation.interrupt, invocation.line);
   ProgressDisplay display;
-  BackfillProgress last;
+  BackfillResult last;
   const auto begun = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   };
-  const auto tick = [&](const BackfillProgress& progress) {
-    last = progress;
-    display.show(progress);
+  const auto tick = [&](const BackfillProgress& progress,
+                        const std::optional<RelayProgress>& relay) {
+    last.copy = progress;
+    last.relay = relay;
+    display.show(progress, relay);
   };
   const auto started = [&](const StartReport& report) {
     print_findings(report.findings, false);
     for (const std::string& table : report.tables_created) {
       std::fprintf(stderr, "created table %s\n", table.c_str());
+    }
+    if (!report.captured.empty()) {
+      std::fprintf(stderr, "capturing the changes of %zu tables\n", report.captured.size());
     }
     if (report.resumed) std::fprintf(stderr, "going on where the last run stopped\n");
     for (const auto& [setting, value] : report.settings) {
@@ -114,14 +127,22 @@ int run_backfill(const Invocation& invocation) {
   if (options.json()) {
     std::printf("%s\n", to_json(last, seconds(), false).dump(2).c_str());
   } else {
-    print_result(last, seconds());
+    print_result(last.copy, seconds());
+    if (last.relay) {
+      std::printf("changes: %s relayed, %s; `migrate relay PLAN --follow` goes on\n",
+                  human_count(last.relay->entries).c_str(), relay_lag(*last.relay).c_str());
+    }
   }
-  for (const std::string& warning : last.warnings) {
+  for (const std::string& warning : last.copy.warnings) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
-  bool failed = false;
+  bool failed = !last.relay_error.empty();
+  if (failed) {
+    print_error(Error(ErrorKind::permanent, "changes are no longer followed: " + last.relay_error)
+                    .remedy(last.relay_remedy));
+  }
   std::uint64_t rejects = 0;
-  for (const TableReport& table : last.tables) {
+  for (const TableReport& table : last.copy.tables) {
     rejects += table.rejects;
     if (table.error.empty()) continue;
     failed = true;

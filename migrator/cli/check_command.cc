@@ -48,13 +48,16 @@ int run_check(const Invocation& invocation) {
 int run_start(const Invocation& invocation) {
   Options options(invocation, {"PLAN"});
   options.add()("allow-existing", "the target's tables may hold rows already")(
-      "forget-target", "drop what an earlier run, whose checkpoint is lost, left on the target");
+      "forget-target", "drop what an earlier run, whose checkpoint is lost, left on the target")(
+      "recapture", "make triggers of capture anew that are gone; what was missed is for verify");
   if (!options.parse()) return kDone;
   MigrationRun migration(options.plan(), invocation.interrupt, invocation.line);
   const StartReport report = migration.start({.allow_existing = options.flag("allow-existing"),
-                                              .forget_target = options.flag("forget-target")});
+                                              .forget_target = options.flag("forget-target"),
+                                              .recapture = options.flag("recapture")});
   if (options.json()) {
     const nlohmann::json document = {{"tables_created", report.tables_created},
+                                     {"captured", report.captured},
                                      {"resumed", report.resumed},
                                      {"findings", to_json(report.findings)}};
     std::printf("%s\n", document.dump(2).c_str());
@@ -62,6 +65,9 @@ int run_start(const Invocation& invocation) {
   }
   print_findings(report.findings, false);
   for (const std::string& table : report.tables_created) std::printf("created %s\n", table.c_str());
+  for (const std::string& table : report.captured) {
+    std::printf("capturing changes of %s\n", table.c_str());
+  }
   std::printf("the target is ready; next: migrate backfill PLAN\n");
   return kDone;
 }

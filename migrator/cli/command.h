@@ -44,6 +44,8 @@ int run_plan(const Invocation& invocation);
 int run_check(const Invocation& invocation);
 int run_start(const Invocation& invocation);
 int run_backfill(const Invocation& invocation);
+int run_relay(const Invocation& invocation);
+int run_finish(const Invocation& invocation);
 int run_verify(const Invocation& invocation);
 int run_status(const Invocation& invocation);
 int run_rejects(const Invocation& invocation);

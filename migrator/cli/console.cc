@@ -103,7 +103,9 @@ ProgressDisplay::ProgressDisplay()
     : terminal_(isatty(STDERR_FILENO) != 0),
       colours_(terminal_ && std::getenv("NO_COLOR") == nullptr) {}
 
-void ProgressDisplay::show(const BackfillProgress& progress) {
+void ProgressDisplay::show(const BackfillProgress& progress,
+                           const std::optional<RelayProgress>& relay) {
+  relay_ = relay;
   const auto now = Time::now();
   const auto period = terminal_ ? 250ms : 1000ms;
   if (shown_ != Time::time_point{} && now - shown_ < period) return;
@@ -169,6 +171,7 @@ void ProgressDisplay::draw(const BackfillProgress& progress, double rate, double
                   progress.tables.size(), progress.jobs, human_count(progress.chunk_rows));
   if (retries) second += fmt::format(", {} retries", retries);
   if (rejects) second += fmt::format(", {} rejects", rejects);
+  if (relay_) second += "; " + relay_lag(*relay_);
   if (!progress.held.empty()) second += "  held: " + progress.held;
   std::string all = text + "\n" + second + "\n" + (table.size() > 1 ? columns(table) : "");
   clear();
@@ -216,6 +219,7 @@ void ProgressDisplay::log(const BackfillProgress& progress, double rate, double 
       {"rejects", rejects},
       {"held", progress.held},
       {"tables", tables}};
+  if (relay_) line["relay"] = relay_json(*relay_);
   if (rate > 0)
     line["eta_seconds"] = static_cast<std::uint64_t>(static_cast<double>(wanted - rows) / rate);
   std::fprintf(stderr, "%s\n", line.dump().c_str());

@@ -4,10 +4,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "migrator/copy/backfill.h"
+#include "migrator/relay/relay.h"
 #include "plans/route.h"
 
 namespace migrator::cli {
@@ -20,6 +24,10 @@ std::string human_duration(double seconds);    // 42 s, 3:05 min, 2:07 h
 // set to the right.
 std::string columns(const std::vector<std::vector<std::string>>& rows);
 
+// "1,234 behind, 2.5 s", "journal empty"
+std::string relay_lag(const RelayProgress& progress);
+nlohmann::json relay_json(const RelayProgress& progress);
+
 void print_error(const Error& error);
 // Errors first. To standard error.
 void print_findings(const std::vector<Finding>& findings, bool notes_too);
@@ -29,7 +37,7 @@ void print_findings(const std::vector<Finding>& findings, bool notes_too);
 class ProgressDisplay {
  public:
   ProgressDisplay();
-  void show(const BackfillProgress& progress);
+  void show(const BackfillProgress& progress, const std::optional<RelayProgress>& relay);
   // Takes the block away, to print the result in its place.
   void clear();
 
@@ -37,6 +45,8 @@ class ProgressDisplay {
   using Time = std::chrono::steady_clock;
   void draw(const BackfillProgress& progress, double rate, double bytes_rate);
   void log(const BackfillProgress& progress, double rate, double bytes_rate);
+
+  std::optional<RelayProgress> relay_;
 
   const bool terminal_, colours_;
   const Time::time_point start_ = Time::now();

@@ -112,6 +112,8 @@ int run_plan(const Invocation& invocation) {
       "exclude,x", po::value<std::vector<std::string>>(), "leave this table out (may be repeated)")(
       "scan", po::value<std::string>()->default_value("20000"),
       "rows of each table whose values are tried on the target: a number, `full` or `none`")(
+      "capture", po::value<std::string>()->default_value("trigger"),
+      "how writes to the source are followed: `trigger`, or `none` where there are none")(
       "force", "overwrite an existing plan");
   if (!options.parse()) return kDone;
   for (const char* needed : {"source", "target"}) {
@@ -128,6 +130,11 @@ int run_plan(const Invocation& invocation) {
   }
   PlannerOptions planner;
   planner.scan_rows = scan_rows(options.get<std::string>("scan"));
+  planner.capture = options.get<std::string>("capture");
+  if (planner.capture != "trigger" && planner.capture != "none") {
+    throw Error(ErrorKind::usage, "--capture takes `trigger` or `none`")
+        .remedy("leave it out: triggers are the default");
+  }
   if (options.flag("name")) planner.name = options.get<std::string>("name");
   if (options.flag("table")) planner.only = options.get<std::vector<std::string>>("table");
   if (options.flag("exclude")) planner.without = options.get<std::vector<std::string>>("exclude");

@@ -10,9 +10,11 @@ namespace migrator {
 struct RetryPolicy {
   int tries = 5;
   std::chrono::milliseconds first{1000};  // doubled each time
+  std::chrono::milliseconds most{30'000};
 };
 
-// Exponential backoff with full jitter: each wait is uniform in [0, first * 2^n]. (M. Brooker,
+// Exponential backoff with full jitter: each wait is uniform in [0, min(first * 2^n,
+// most)]. (M. Brooker,
 // "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: it spreads contending clients
 // best.)
 class Backoff {

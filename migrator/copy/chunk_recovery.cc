@@ -202,6 +202,12 @@ std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
 void ChunkRecovery::reject(const KeyRange& range, const Error& error) {
   const std::optional<Key> key = sessions_.recovery->nth_key(table_.route.read, range, 1);
   if (!key) return;  // deleted meanwhile
+  if (context_.journal && error.duplicate_key()) {
+    Session& source = sessions_.recovery.session();
+    context_.journal->append(source, table_.route.name,
+                             source.dialect().capture().encode(table_.route.read.key, *key));
+    return;
+  }
   Reject reject;
   reject.table = table_.route.name;
   reject.key = *key;

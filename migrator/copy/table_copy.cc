@@ -37,11 +37,9 @@ std::optional<Chunk> TableCopy::next_chunk(Source& source, CopyContext& context)
   return chunk;
 }
 
-const TableCopy::Form& TableCopy::form(Source& source, Target& target) {
-  const std::lock_guard lock(mutex_);
-  if (form_) return *form_;
+RowForm row_form(const TableRoute& route, Source& source, Target& target) {
   const std::vector<RowLayout> takes = target.layouts(route.write);
-  Form form;
+  RowForm form;
   for (const RowLayout& layout : source.layouts(route.read)) {
     if (std::find(takes.begin(), takes.end(), layout) == takes.end()) continue;
     form.layout = layout;
@@ -55,8 +53,14 @@ const TableCopy::Form& TableCopy::form(Source& source, Target& target) {
     form.transcoder =
         std::make_unique<Transcoder>(route.read.columns, route.write.columns, route.name);
   }
-  if (way_.empty()) way_ = form.layout.format;
-  form_ = std::move(form);
+  return form;
+}
+
+const TableCopy::Form& TableCopy::form(Source& source, Target& target) {
+  const std::lock_guard lock(mutex_);
+  if (form_) return *form_;
+  form_ = row_form(route, source, target);
+  if (way_.empty()) way_ = form_->layout.format;
   return *form_;
 }
 

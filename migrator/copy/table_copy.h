@@ -10,6 +10,7 @@
 #include <string>
 
 #include "migrator/capture/chunk_fence.h"
+#include "migrator/capture/journal.h"
 #include "migrator/copy/backoff.h"
 #include "migrator/copy/chunker.h"
 #include "migrator/copy/endpoints.h"
@@ -35,10 +36,21 @@ struct CopyContext {
   // keys there, and a key that counts as present is another one that the target's collation takes
   // for the same.
   bool allow_present = false;
+  // Where changes of the source are followed: a row that loses to another one's unique value is
+  // left to the relay, as that value has moved in the meantime.
+  const Journal* journal = nullptr;
 };
 
 // What each of so many workers may read ahead.
 std::size_t read_ahead_bytes(int workers);
+
+// The layout in which a table's rows travel, and what turns them into the target's types.
+struct RowForm {
+  RowLayout layout;
+  std::unique_ptr<const Transcoder> transcoder;  // null where the layout is wire rows
+};
+// Sessions of one side are all alike, so this holds for every pair of them.
+RowForm row_form(const TableRoute& route, Source& source, Target& target);
 
 class TableCopy {
  public:
@@ -48,13 +60,8 @@ class TableCopy {
   const TableRoute& route;
   Chunker chunker;
 
-  // The layout in which this table's rows travel, and what turns them into the target's types.
-  // Chosen at the first call, with whichever sessions ask first: sessions of one side are all
-  // alike.
-  struct Form {
-    RowLayout layout;
-    std::unique_ptr<const Transcoder> transcoder;  // null where the layout is wire rows
-  };
+  // Chosen at the first call, with whichever sessions ask first.
+  using Form = RowForm;
   const Form& form(Source& source, Target& target);
 
   // Cuts the next chunk and claims it in the checkpoint store, for this run's epoch. Waits for the

@@ -22,6 +22,13 @@ namespace {
 // lost connection.
 constexpr auto kWorkerStatementTimeout = std::chrono::hours(24);
 
+// How long a backfill that is done goes on relaying, to leave both sides as near as can be.
+constexpr std::chrono::seconds kLastRelay{10};
+
+// Until the relay has caught up with the rows that are in the way of a unique index.
+constexpr RetryPolicy kUniqueTries{
+    .tries = 40, .first = std::chrono::milliseconds(250), .most = std::chrono::seconds(5)};
+
 std::string random_id() {
   std::random_device device;
   std::string id;
@@ -111,6 +118,10 @@ MigrationRun::Sides& MigrationRun::sides() {
     opened->source = open_source(endpoints_, interrupt_);
     opened->target = open_target(endpoints_, interrupt_);
     sides_ = std::move(opened);
+    if (LiveChanges::wanted(plan_)) {
+      live_.emplace(plan_, endpoints_, fence_, sides_->source.session().server().schema,
+                    interrupt_);
+    }
   }
   return *sides_;
 }
@@ -174,10 +185,19 @@ MigrationRun::CheckReport MigrationRun::check(const StartOptions& options) {
   for (const std::string& left : around.source.not_carried) {
     report.findings.push_back({Severity::note, "", left + " is not carried to the target", ""});
   }
-  report.findings.push_back(
-      {Severity::warning, "", "writes to the source are not followed in this version",
-       "stop the writers from the beginning of the backfill until the target has taken over"});
   report.statements = TargetSchema(both.target.session()).missing_tables(routes.tables);
+  if (live_) {
+    LiveChanges::Prospect prospect = live_->look(routes.tables, both.source.session());
+    std::move(prospect.findings.begin(), prospect.findings.end(),
+              std::back_inserter(report.findings));
+    std::move(prospect.statements.begin(), prospect.statements.end(),
+              std::back_inserter(report.statements));
+  } else {
+    report.findings.push_back(
+        {Severity::warning, "", "writes to the source are not followed (`capture: none`)",
+         "stop the writers from the beginning of the backfill until the target has taken over; or "
+         "write `capture: trigger`"});
+  }
   return report;
 }
 
@@ -193,6 +213,11 @@ std::vector<Finding> MigrationRun::resolve(const StartOptions& options, bool rea
                 {.allow_existing = options.allow_existing, .reads_only = reads_only});
   throw_on_errors(more, ErrorKind::gate);
   routes.findings.insert(routes.findings.end(), more.begin(), more.end());
+  if (live_ && !reads_only) {
+    const std::vector<Finding> gaps = live_->look(both.routes, both.source.session()).findings;
+    throw_on_errors(gaps, ErrorKind::gate);
+    routes.findings.insert(routes.findings.end(), gaps.begin(), gaps.end());
+  }
   return routes.findings;
 }
 
@@ -291,8 +316,13 @@ StartReport MigrationRun::start(const StartOptions& options) {
   adopt_target(options, report);
   TargetSchema schema(both.target.session());
   report.tables_created = schema.create_tables(both.routes);
-  if (!report.tables_created.empty()) {
-    // The target's own spelling of the new tables' types decides how rows are written.
+  if (live_) {
+    report.captured =
+        live_->install(both.routes, checkpoint, both.target.session(), options.recapture);
+  }
+  if (!report.tables_created.empty() || !report.captured.empty()) {
+    // The target's own spelling of the new tables' types decides how rows are written, and what the
+    // source's tables are like now is what they have to stay like.
     const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
     Routes routes =
         resolve_routes(plan_, around.source, around.target, both.source.session().dialect(),
@@ -307,9 +337,10 @@ StartReport MigrationRun::start(const StartOptions& options) {
   return report;
 }
 
-BackfillProgress MigrationRun::backfill(const StartOptions& options,
-                                        std::function<void(const BackfillProgress&)> tick,
-                                        std::function<void(const StartReport&)> started) {
+BackfillResult MigrationRun::backfill(
+    const StartOptions& options,
+    std::function<void(const BackfillProgress&, const std::optional<RelayProgress>&)> tick,
+    std::function<void(const StartReport&)> started) {
   StartReport report = start(options);
   std::map<std::string, std::string> taken_back;
   for (const std::string& name : options.given_settings) taken_back[name] = "";
@@ -335,41 +366,134 @@ BackfillProgress MigrationRun::backfill(const StartOptions& options,
       .rejects_max = settings.rejects_max,
       .read_ahead_bytes = read_ahead_bytes(jobs),
       .colocate = true,
-      .allow_present = options.allow_existing || store().step_done("allow_existing")};
+      // Beside the relay, which brings in rows ahead of the chunks, they are no surprise.
+      .allow_present = live_ || options.allow_existing || store().step_done("allow_existing"),
+      .journal = live_ ? &live_->journal() : nullptr};
   if (options.allow_existing) store().mark_step("allow_existing");
   BackfillHooks hooks;
-  hooks.tick = std::move(tick);
+  BackfillResult result;
+  std::unique_ptr<Relay> relay;
+  std::optional<BackgroundRelay> background;
+  if (live_) {
+    relay = live_->relay(both.routes, store(), BackgroundRelay::patience());
+    background.emplace(*relay);
+  }
+  hooks.tick = [&](const BackfillProgress& progress) {
+    if (relay) result.relay = relay->progress();
+    if (tick) tick(progress, result.relay);
+  };
   // An index may take as long as it takes: over a session without the workers' limit.
   hooks.finish_table = [this](const TableRoute& route) {
     const Opened<Target> target = open_target(endpoints_, interrupt_);
-    TargetSchema(target.session()).build_indexes(route);
+    Backoff backoff(kUniqueTries, interrupt_);
+    while (true) {
+      try {
+        TargetSchema(target.session()).build_indexes(route);
+        return;
+      } catch (const Error& error) {
+        // While the relay is behind, two rows may have a value that has moved between them.
+        if (!live_ || !error.duplicate_key()) throw;
+        if (!backoff.again(Error(ErrorKind::transient, error.what()))) throw;
+      }
+    }
   };
   store().add_event({Clock::now(), "backfill_started", "", fmt::format("epoch {}", context.epoch)});
   Backfill backfill(both.routes, context, chunk_limits(settings, dialect), jobs, std::move(hooks));
-  BackfillProgress result;
   {
     const Steering steering(settings, store(), endpoints_, interrupt_, pacer, backfill);
-    result = backfill.run();
+    result.copy = backfill.run();
   }
-  const bool all_in = std::all_of(result.tables.begin(), result.tables.end(),
+  const bool all_in = std::all_of(result.copy.tables.begin(), result.copy.tables.end(),
                                   [](const TableReport& table) { return table.error.empty(); });
+  if (relay) {
+    try {
+      background->stop();
+      result.relay = relay->drain({}, kLastRelay);
+    } catch (const Error& error) {
+      interrupt_.check();
+      result.relay = relay->progress();
+      result.relay_error = error.what();
+      result.relay_remedy = error.remedy();
+      store().add_event({Clock::now(), "relay_failed", error.table(), error.what()});
+    }
+  }
   // The sessions of before the copy may have been cut in the meantime: by a restart, or for
   // idleness.
   renew_sides();
   refuse_lost_rows();
-  if (all_in) finish(result);
+  if (all_in) complete_target(result.copy);
   store().add_event({Clock::now(), all_in ? "backfill_finished" : "backfill_failed", "",
-                     fmt::format("{} rows in this run", result.rows_now)});
+                     fmt::format("{} rows in this run", result.copy.rows_now)});
   return result;
 }
 
-void MigrationRun::finish(BackfillProgress& result) {
+void MigrationRun::require_started() {
+  if (store().migration()) return;
+  throw Error(ErrorKind::gate, "this migration was not begun yet")
+      .remedy("run `migrate start PLAN` first");
+}
+
+RelayProgress MigrationRun::relay(bool follow, std::function<void(const RelayProgress&)> tick) {
+  if (!LiveChanges::wanted(plan_)) {
+    throw Error(ErrorKind::usage, "the plan says `capture: none`: no changes are captured")
+        .remedy("write `capture: trigger` before the migration is begun");
+  }
+  refuse_changed_plan(store());
+  require_started();
+  start({.allow_existing = true});
+  const auto relay =
+      live_->relay(sides().routes, store(), follow ? BackgroundRelay::patience() : RetryPolicy{});
+  if (!follow) return relay->drain(tick);
+  relay->follow({}, tick);
+  return relay->progress();
+}
+
+RelayProgress MigrationRun::finish() {
+  refuse_changed_plan(store());
+  require_started();
+  for (const TableProgress& table : store().tables()) {
+    if (table.state == TableState::finished) continue;
+    throw Error(ErrorKind::gate, fmt::format("{}: the backfill is not done", table.table))
+        .table(table.table)
+        .remedy("run `migrate backfill PLAN` to its end");
+  }
+  RelayProgress progress;
+  if (LiveChanges::wanted(plan_)) {
+    progress = relay(false, {});
+    if (progress.backlog.entries > 0) {
+      throw Error(
+          ErrorKind::gate,
+          fmt::format("{} changes of the source are not on the target yet{}",
+                      progress.backlog.entries,
+                      progress.refusal.empty() ? "" : "; the last one: " + progress.refusal))
+          .remedy("stop the writers of the source and run the same command again");
+    }
+  } else {
+    resolve({.allow_existing = true});
+    StartReport unused;
+    adopt_target({}, unused);
+  }
+  if (const std::uint64_t rejects = store().open_rejects()) {
+    throw Error(ErrorKind::gate, fmt::format("{} rows were refused by the target", rejects))
+        .remedy("see `migrate rejects PLAN`: copy them, or settle them with a reason");
+  }
+  store().clear_step("target_finished");
+  finish_tables(true);
+  Sides& both = sides();
+  if (live_) live_->remove(both.routes, both.target.session());
+  fence_.remove(both.target.session());
+  store().add_event({Clock::now(), "finished", "", command_});
+  return progress;
+}
+
+void MigrationRun::complete_target(BackfillProgress& result) {
   const auto before = std::chrono::steady_clock::now();
   const bool first = !store().step_done("target_finished");
   Backoff backoff({}, interrupt_);
   while (true) {
     try {
-      finish_tables();
+      // While rows come and go one by one, a row may for a moment refer to none.
+      finish_tables(!live_);
       break;
     } catch (const Error& error) {
       interrupt_.check();
@@ -379,7 +503,7 @@ void MigrationRun::finish(BackfillProgress& result) {
   }
   TargetSchema schema(sides().target.session());
   for (const TableRoute& route : sides().routes) {
-    if (!first) break;
+    if (!first || live_) break;
     for (std::string& warning : schema.orphans(route)) {
       store().add_event({Clock::now(), "orphans", route.name, warning});
       result.warnings.push_back(std::move(warning));
@@ -389,7 +513,7 @@ void MigrationRun::finish(BackfillProgress& result) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
 }
 
-void MigrationRun::finish_tables() {
+void MigrationRun::finish_tables(bool foreign_keys) {
   Sides& both = sides();
   for (const TableRoute& route : both.routes) {
     const bool nullable = std::any_of(route.read.key.begin(), route.read.key.end(),
@@ -408,7 +532,7 @@ void MigrationRun::finish_tables() {
   TargetSchema schema(both.target.session());
   for (const TableRoute& route : both.routes) {
     interrupt_.check();
-    schema.add_foreign_keys(route);
+    if (foreign_keys) schema.add_foreign_keys(route);
   }
   for (const TableRoute& route : both.routes) {
     interrupt_.check();
@@ -420,7 +544,12 @@ void MigrationRun::finish_tables() {
 std::vector<TableComparison> MigrationRun::verify(
     const std::vector<std::string>& only, std::function<void(const TableComparison&)> tick) {
   refuse_changed_plan(store());
-  resolve({.allow_existing = true}, true);
+  // What has changed so far is compared as it is now.
+  if (LiveChanges::wanted(plan_) && store().migration()) {
+    relay(false, {});
+  } else {
+    resolve({.allow_existing = true}, true);
+  }
   for (const std::string& name : only) {
     const bool known = std::any_of(plan_.tables.begin(), plan_.tables.end(),
                                    [&](const TablePlan& table) { return table.name == name; });
@@ -492,7 +621,8 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
                       0,
                       0,
                       false,
-                      store().step_done("allow_existing")};
+                      live_ || store().step_done("allow_existing"),
+                      live_ ? &live_->journal() : nullptr};
   WorkerSessions sessions;
   for (const TableRoute& route : sides().routes) {
     TableCopy table(route, store(), {});

@@ -13,6 +13,7 @@
 #include "checkpoints/store.h"
 #include "migrator/copy/backfill.h"
 #include "migrator/copy/endpoints.h"
+#include "migrator/engine/live_changes.h"
 #include "migrator/verify/comparer.h"
 #include "plans/route.h"
 
@@ -33,13 +34,22 @@ struct StartOptions {
   // Settings of steering.h that this run was given: they take the place of those that `migrate set`
   // has left in the store.
   std::vector<std::string> given_settings = {};
+  bool recapture = false;  // make triggers anew that are gone, whatever was missed meanwhile
 };
 
 struct StartReport {
   std::vector<Finding> findings;            // notes and warnings
   std::vector<std::string> tables_created;  // the plan's names
+  std::vector<std::string> captured;        // whose triggers were made now
   bool resumed = false;
   std::map<std::string, std::string> settings;  // that `migrate set` has left, and that hold
+};
+
+// How a backfill went, and what became of the changes meanwhile.
+struct BackfillResult {
+  BackfillProgress copy;
+  std::optional<RelayProgress> relay;     // where changes are followed
+  std::string relay_error, relay_remedy;  // why they no longer are; "" if they are
 };
 
 class MigrationRun {
@@ -64,10 +74,21 @@ class MigrationRun {
   StartReport start(const StartOptions& options);
 
   // start(), then every row, then indexes, foreign keys and sequences. The progress returned has
-  // the errors of tables that failed.
-  BackfillProgress backfill(const StartOptions& options,
-                            std::function<void(const BackfillProgress&)> tick,
-                            std::function<void(const StartReport&)> started);
+  // the errors of tables that failed. Where changes are followed the relay works meanwhile, and
+  // foreign keys wait for finish().
+  BackfillResult backfill(
+      const StartOptions& options,
+      std::function<void(const BackfillProgress&, const std::optional<RelayProgress>&)> tick,
+      std::function<void(const StartReport&)> started);
+
+  // Makes equal on the target what has changed on the source. Ends when it has seen the end of the
+  // journal; with `follow` only on a stop, by Error(cancelled).
+  RelayProgress relay(bool follow, std::function<void(const RelayProgress&)> tick);
+
+  // The end, when nobody writes to the source any more: drains the journal, makes foreign keys and
+  // sequences, and takes away everything of migrate's own on both sides. Throws Error(gate) while
+  // anything is left to be copied, relayed or decided.
+  RelayProgress finish();
 
   // Compares every row of both sides. Tables not in `only` are left out, unless it is empty.
   std::vector<TableComparison> verify(const std::vector<std::string>& only,
@@ -93,8 +114,10 @@ class MigrationRun {
   void refuse_lost_rows();
   void renew_sides();
   // What comes after the rows of all tables: foreign keys, sequences, and a look for orphans.
-  void finish(BackfillProgress& result);
-  void finish_tables();
+  void complete_target(BackfillProgress& result);
+  void finish_tables(bool foreign_keys);
+  // Throws Error(gate) unless start() has been there.
+  void require_started();
 
   const Plan plan_;
   const Endpoints endpoints_;
@@ -103,6 +126,7 @@ class MigrationRun {
   const ChunkFence fence_;
   std::unique_ptr<CheckpointStore> store_;
   std::unique_ptr<Sides> sides_;
+  std::optional<LiveChanges> live_;  // once the source is known, and only where they are followed
 };
 
 }  // namespace migrator

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "migrator/copy/transcoder.h"
+#include "migrator/engine/live_changes.h"
 #include "migrator/engine/preflight.h"
 
 namespace migrator {
@@ -36,7 +37,8 @@ std::string default_name(const Url& source, const Url& target) {
 class Drafter {
  public:
   Drafter(const Endpoints& endpoints, const PlannerOptions& options, Interrupt& interrupt)
-      : options_(options),
+      : endpoints_(endpoints),
+        options_(options),
         interrupt_(interrupt),
         source_(open_source(endpoints, interrupt)),
         target_(open_target(endpoints, interrupt)) {
@@ -65,6 +67,7 @@ class Drafter {
     const std::vector<Finding> more =
         preflight(draft_.plan, routes.tables, *source_, *target_, nullptr, {});
     draft_.findings.insert(draft_.findings.end(), more.begin(), more.end());
+    check_capture(routes.tables);
     for (const TableRoute& route : routes.tables) estimate(route);
     return std::move(draft_);
   }
@@ -73,6 +76,20 @@ class Drafter {
   Routes resolve() const {
     return resolve_routes(draft_.plan, source_catalog_, target_catalog_,
                           source_.session().dialect(), target_.session().dialect());
+  }
+
+  void check_capture(const std::vector<TableRoute>& routes) {
+    draft_.plan.capture = options_.capture;
+    if (!LiveChanges::wanted(draft_.plan)) return;
+    const ChunkFence fence(draft_.plan.name);
+    const LiveChanges live(draft_.plan, endpoints_, fence, source_.session().server().schema,
+                           interrupt_);
+    for (Finding& finding : live.look(routes, source_.session()).findings) {
+      if (finding.severity == Severity::error) {
+        finding.remedy += "; or plan with --capture none, and stop the writers during the copy";
+      }
+      draft_.findings.push_back(std::move(finding));
+    }
   }
 
   void choose_tables() {
@@ -181,6 +198,7 @@ class Drafter {
     return rows;
   }
 
+  const Endpoints& endpoints_;
   const PlannerOptions& options_;
   Interrupt& interrupt_;
   Opened<Source> source_;
@@ -257,8 +275,12 @@ std::string write_report(const Draft& draft, const std::string& plan_file) {
   out +=
       fmt::format("migrate check {0}\nmigrate backfill {0}\nmigrate verify {0}\n```\n", plan_file);
   out +=
-      "\nWrites to the source are not followed in this version: stop the writers before the "
-      "backfill.\n";
+      LiveChanges::wanted(draft.plan)
+          ? "\nThe application may go on writing to the source: changes are captured by triggers "
+            "and relayed.\nWhen both sides are equal, stop the writers, run `migrate finish`, "
+            "and point the application at the target.\n"
+          : "\nWrites to the source are not followed (`capture: none`): stop the writers before "
+            "the backfill.\n";
   return out;
 }
 

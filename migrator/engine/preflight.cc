@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "migrator/copy/transcoder.h"
+#include "migrator/engine/live_changes.h"
 
 namespace migrator {
 namespace {
@@ -15,7 +16,12 @@ class Preflight {
  public:
   Preflight(const Plan& plan, const std::vector<TableRoute>& routes, Source& source, Target& target,
             CheckpointStore* store, const PreflightOptions& options)
-      : plan_(plan), routes_(routes), source_(source), target_(target), options_(options) {
+      : plan_(plan),
+        routes_(routes),
+        source_(source),
+        target_(target),
+        store_(store),
+        options_(options) {
     if (!store) return;
     for (const TableProgress& progress : store->tables()) progress_[progress.table] = progress;
   }
@@ -152,22 +158,27 @@ class Preflight {
   // A trigger may change the rows that are loaded, throw them away, or do a second time what the
   // source's has done already.
   void check_triggers(const TableRoute& route) {
-    if (!target_.session().dialect().fires_triggers() || state_of(route) >= TableState::copied) {
+    const bool relayed = plan_.capture != "none";
+    if (!target_.session().dialect().fires_triggers() ||
+        (state_of(route) >= TableState::copied && !relayed)) {
       return;
     }
     for (const Trigger& trigger : route.target.triggers) {
       if (!trigger.fires || trigger.name.starts_with(kOwnPrefix) ||
-          trigger.description.find("INSERT") == std::string::npos)
+          (trigger.description.find("INSERT") == std::string::npos && !relayed))
         continue;
       add(Severity::error, route.name,
-          fmt::format("trigger {} ({}) of the target table would run for every row that is copied",
-                      trigger.name, trigger.description),
-          "drop or disable it until the backfill is done");
+          fmt::format("trigger {} ({}) of the target table would run for every row that is {}",
+                      trigger.name, trigger.description, relayed ? "copied or relayed" : "copied"),
+          fmt::format("drop or disable it until the {} is done",
+                      relayed ? "migration" : "backfill"));
     }
   }
 
   void check_empty(const TableRoute& route) {
     if (state_of(route) != TableState::pending || options_.allow_existing) return;
+    // The relay brings in rows ahead of the copy.
+    if (store_ && store_->step_done(LiveChanges::step_of(route))) return;
     const std::string table = target_.session().dialect().quote(route.write.table);
     if (target_.session().query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty()) return;
     add(Severity::error, route.name, "the target table already holds rows",
@@ -226,6 +237,7 @@ class Preflight {
   const std::vector<TableRoute>& routes_;
   Source& source_;
   Target& target_;
+  CheckpointStore* const store_;
   const PreflightOptions options_;
   std::map<std::string, TableProgress> progress_;
   std::vector<Finding> findings_;

@@ -1,7 +1,7 @@
 # bash completion for migrate
 _migrate() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='plan check start backfill verify status rejects pause resume set version help'
+  local commands='plan check start backfill relay verify finish status rejects pause resume set version help'
   local options='--json --help'
   local settings='jobs= rows_per_second= bytes_per_second= target_ms= max_rows= max_bytes='
   local word command='' plan='' i
@@ -33,6 +33,10 @@ _migrate() {
       mapfile -t COMPREPLY < <(compgen -W 'full none' -- "$current")
       return
       ;;
+    --capture)
+      mapfile -t COMPREPLY < <(compgen -W 'trigger none' -- "$current")
+      return
+      ;;
     --name | --table | --exclude | --jobs | --rows-per-second | --bytes-per-second | --show | --limit | --id | --reason)
       return # a value that only the user knows
       ;;
@@ -40,10 +44,11 @@ _migrate() {
   if [[ $current == -* ]]; then
     case $command in
       '') options='--help --version' ;;
-      plan) options+=' --source --target --output --name --table --exclude --scan --force' ;;
+      plan) options+=' --source --target --output --name --table --exclude --scan --capture --force' ;;
       check) options+=' --allow-existing' ;;
-      start) options+=' --allow-existing --forget-target' ;;
+      start) options+=' --allow-existing --forget-target --recapture' ;;
       backfill) options+=' --jobs --rows-per-second --bytes-per-second --allow-existing' ;;
+      relay) options+=' --follow' ;;
       verify) options+=' --table --show' ;;
       status) options+=' --watch' ;;
       rejects) options+=' --table --all --limit --retry --resolve --id --reason' ;;

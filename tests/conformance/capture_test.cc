@@ -92,31 +92,14 @@ TEST_P(Capture, WritesKeysOfEveryKindAsTheSourceGivesThem) {
   const auto source = open_source();
   for (const KeySet& set : quirks.keys) {
     SCOPED_TRACE(set.name);
-    const std::string name = "k_" + set.name;
-    std::string columns, key;
-    for (const auto& [column, type] : set.columns) {
-      columns += column + " " + type +
-                 (type.find("NOT NULL") == std::string::npos ? " NOT NULL" : "") +
-                 (set.name == "rowid" ? " PRIMARY KEY" : "") + ", ";
-      key += (key.empty() ? "" : ", ") + column;
-    }
-    columns += "ordinal " + quirks.int_type;
-    if (set.name != "rowid") columns += ", PRIMARY KEY (" + key + ")";
-    create_table(name, columns);
+    const std::string name = make_key_table(set, true);
     const CaptureSpec spec = spec_of(name);
     const auto gaps = capture().gaps(spec);
     if (std::any_of(gaps.begin(), gaps.end(), [](const auto& gap) { return gap.refused; })) {
       continue;  // said so, and so not installed
     }
     install(spec);
-    std::string values;
-    for (std::size_t row = 0; row < set.rows.size(); ++row) {
-      values += values.empty() ? "(" : ", (";
-      for (const std::string& literal : set.rows[row]) values += literal + ", ";
-      values += std::to_string(row) + ")";
-    }
-    // A writer of its own, with settings that print values otherwise.
-    db.exec("INSERT INTO " + name + " VALUES " + values + ";");
+    fill_key_table(set);  // a writer of its own, with settings that print values otherwise
     const ReadSpec read = read_spec(spec.table);
     const std::vector<Key> keys = walk(*source, read);
     EXPECT_EQ(keys.size(), set.rows.size());

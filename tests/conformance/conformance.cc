@@ -35,6 +35,34 @@ void Conformance::create_table(const TestDatabase& where, const std::string& nam
   where.exec("CREATE TABLE " + name + " (" + columns + ")" + quirks.table_suffix + ";\n");
 }
 
+std::string Conformance::make_key_table(const KeySet& set, bool empty) const {
+  std::string columns, key;
+  for (const auto& [column, type] : set.columns) {
+    // SQLite walks INTEGER PRIMARY KEY as the rowid, and that needs the words on the column.
+    columns += column + " " + type +
+               (type.find("NOT NULL") == std::string::npos ? " NOT NULL" : "") +
+               (set.name == "rowid" ? " PRIMARY KEY" : "") + ", ";
+    key += (key.empty() ? "" : ", ") + column;
+  }
+  columns += "ordinal " + quirks.int_type;
+  if (set.name != "rowid") columns += ", PRIMARY KEY (" + key + ")";
+  create_table("k_" + set.name, columns);
+  if (!empty) fill_key_table(set);
+  return "k_" + set.name;
+}
+
+void Conformance::fill_key_table(const KeySet& set) const {
+  std::string values;
+  for (std::size_t at = 0; at < set.rows.size(); ++at) {
+    const std::size_t from = (at * 5 + 2) % set.rows.size();
+    const std::size_t row = set.rows.size() % 5 == 0 ? at : from;
+    values += values.empty() ? "(" : ", (";
+    for (const std::string& literal : set.rows[row]) values += literal + ", ";
+    values += std::to_string(row) + ")";
+  }
+  db.exec("INSERT INTO k_" + set.name + " VALUES " + values + ";");
+}
+
 void Conformance::make_numbered_table(int rows) const {
   create_table("t", "id " + quirks.int_type + " NOT NULL PRIMARY KEY, note " + quirks.text_type);
   std::string script;

@@ -36,6 +36,10 @@ class Conformance : public testing::TestWithParam<ServerKind> {
                     const std::string& columns) const;
   // A table `t` (id integer key, note text) with rows first..last; note is "row <id>".
   void make_numbered_table(int rows) const;
+  // Table k_<name>: the key's columns and `ordinal`, which numbers the rows; filled, in another
+  // order than the key's, unless `empty`.
+  std::string make_key_table(const KeySet& set, bool empty = false) const;
+  void fill_key_table(const KeySet& set) const;
   // What a session knows of itself, for others to kill it.
   std::string count_of(const std::string& table_name) const;
 

@@ -9,33 +9,6 @@ namespace {
 
 class Keys : public Conformance {
  protected:
-  // Table k_<name>: the key's columns and `ordinal`, which numbers the rows.
-  std::string make_key_table(const KeySet& set) const {
-    const std::string table_name = "k_" + set.name;
-    std::string columns, key;
-    for (const auto& [column, type] : set.columns) {
-      // SQLite walks INTEGER PRIMARY KEY as the rowid, and that needs the words on the column.
-      columns += column + " " + type +
-                 (type.find("NOT NULL") == std::string::npos ? " NOT NULL" : "") +
-                 (set.name == "rowid" ? " PRIMARY KEY" : "") + ", ";
-      key += (key.empty() ? "" : ", ") + column;
-    }
-    columns += "ordinal " + quirks.int_type;
-    if (set.name != "rowid") columns += ", PRIMARY KEY (" + key + ")";
-    create_table(table_name, columns);
-    std::string values;
-    for (std::size_t at = 0; at < set.rows.size(); ++at) {
-      // Not in key order.
-      const std::size_t from = (at * 5 + 2) % set.rows.size();
-      const std::size_t row = set.rows.size() % 5 == 0 ? at : from;
-      values += values.empty() ? "(" : ", (";
-      for (const std::string& literal : set.rows[row]) values += literal + ", ";
-      values += std::to_string(row) + ")";
-    }
-    db.exec("INSERT INTO " + table_name + " VALUES " + values + ";");
-    return table_name;
-  }
-
   std::int64_t ordinal_of(const Row& row) const { return std::get<std::int64_t>(row.back()); }
 
   // Walks in chunks of n rows, as the copier does, and returns the ordinals as they came.

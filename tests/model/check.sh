@@ -65,6 +65,8 @@ memory_mib=6000
 check holds "convergence: inline writes, two keys" convergence.pml
 check holds "convergence: inline writes, one key, four changes" convergence.pml -DKEYS=1 -DKEY_CHANGES=0 -DCHANGES=2
 check holds "convergence: journal only, two keys" convergence.pml -DSYNC=0 -DGUARD=0
+check holds "convergence: inline writes, rows read later than the journal" convergence.pml -DSNAPSHOT=0
+check holds "convergence: journal only, rows read later than the journal" convergence.pml -DSYNC=0 -DGUARD=0 -DSNAPSHOT=0
 check holds "convergence: the lease is not needed beside the guard" convergence.pml -DLEASE=0
 check broken "convergence: without the guard" convergence.pml -DGUARD=0
 check broken "convergence: without the chunk fence" convergence.pml -DFENCE=0

@@ -9,6 +9,7 @@
      KEYS 1-2, WRITERS, CHANGES a writer  (at most 8 entries in all, a key change has two)
      COPIERS, RELAYS  that may be overtaken by, and come late beside, those of Settle
      SYNC         writers also write T themselves, after the commit on S, or die before they do
+     SNAPSHOT     the relay reads the journal and the rows as of one moment, before it looks at the chunks
      KEY_CHANGES  a change may also move a row from one key to the other
    Guards, each of which has to be there (see check.sh), 0 takes it away:
      GUARD        G: no change overwrites a newer one of the same key
@@ -38,6 +39,9 @@
 #endif
 #ifndef SYNC
 #define SYNC 1
+#endif
+#ifndef SNAPSHOT
+#define SNAPSHOT 1
 #endif
 #ifndef KEY_CHANGES
 #define KEY_CHANGES 1
@@ -200,13 +204,18 @@ inline relay_key(a_k, a_newest) {
   fi
 }
 
-/* One round: what is committed in the journal is read, then which chunks are in flight, then the
-   rows; T is written; and what was read is deleted. With another's lease it writes nothing. */
+/* One round: what is committed in the journal is read, and the rows with it or later; which chunks are
+   in flight after the journal; T is written; and what was read is deleted. With another's lease it
+   writes nothing. */
 inline relay_round() {
 #if !READ_AFTER
   read_rows();
-#endif
   batch = journal;
+#elif SNAPSHOT
+  d_step { batch = journal; row[0] = S[0]; row[LAST] = S[LAST] };
+#else
+  batch = journal;
+#endif
   d_step {
     for (s : 1 .. ENTRIES) {
       if
@@ -216,7 +225,7 @@ inline relay_round() {
     };
     s = 0
   };
-#if READ_AFTER
+#if READ_AFTER && !SNAPSHOT
   read_rows();
 #endif
   d_step {

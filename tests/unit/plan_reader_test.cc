@@ -228,17 +228,16 @@ TEST(PlanReader, RefusesPlansThatContradictThemselves) {
   EXPECT_EQ(read(tables("{name: a, columns: {x: y, y: null}}")).tables[0].columns.size(), 2u);
 }
 
-TEST(PlanReader, RefusesEveryCaptureButNoneAndSaysToStopTheWriters) {
+TEST(PlanReader, KnowsTheWaysOfCapture) {
   EXPECT_EQ(read(kHead + kTables + "capture: none\n").capture, "none");
-  for (const std::string capture : {"trigger", "shim", "None", "\"\"", "[none]", "null"}) {
+  EXPECT_EQ(read(kHead + kTables + "capture: trigger\n").capture, "trigger");
+  for (const std::string capture : {"shim", "None", "\"\"", "[none]", "null"}) {
     const Error error = refusal(kHead + kTables + "capture: " + capture + "\n");
     EXPECT_THAT(error.what(), StartsWith("p.yaml:6:")) << capture;
   }
-  const Error error = refusal(kHead + kTables + "capture: trigger\n");
-  EXPECT_THAT(error.what(),
-              HasSubstr("6:10: capture has to be none, not \"trigger\": following live "
-                        "writes is not in this version yet"));
-  EXPECT_THAT(error.remedy(), HasSubstr("stop all writers"));
+  const Error error = refusal(kHead + kTables + "capture: triggers\n");
+  EXPECT_THAT(error.what(), HasSubstr("6:10: capture has to be trigger or none, not \"triggers\""));
+  EXPECT_THAT(error.remedy(), HasSubstr("stop all its writers"));
 }
 
 TEST(PlanReader, RefusesWhatIsNotOneYamlDocumentInUtf8) {

@@ -10,6 +10,7 @@ TEST(PlanWriter, WritesWhatAPersonWouldHaveWritten) {
   plan.source_url = "${SOURCE_URL}";
   plan.target_url = "postgresql://writer@h:5432/shop?sslmode=require";
   plan.checkpoint = "shop.migrate.db";
+  plan.capture = "trigger";
   TablePlan orders = table("orders", "sales.orders", {"tenant", "id"});
   orders.columns["legacy_note"].drop = true;
   orders.columns["placed"].to = "placed_at";
@@ -28,6 +29,7 @@ version: 1
 name: shop
 source: ${SOURCE_URL}
 target: postgresql://writer@h:5432/shop?sslmode=require
+capture: trigger
 
 tables:
   - name: customers

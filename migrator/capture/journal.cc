@@ -1,0 +1,105 @@
+#include "migrator/capture/journal.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "migrator/capture/own_table.h"
+
+namespace migrator {
+namespace {
+
+constexpr std::uint64_t kBacklogCounted = 100'000;
+// Numbers a statement: some 10 kB of SQL.
+constexpr std::size_t kSeqsPerStatement = 1000;
+
+// A journal that is not there, or has other columns: what was in it and not yet followed is lost.
+Error altered(const Error& error) {
+  return Error(ErrorKind::gate,
+               std::string("the journal of the source cannot be read: ") + error.what())
+      .code(error.code())
+      .remedy(
+          "if it was dropped or altered, changes of the source may be lost: stop the relay, and "
+          "begin the migration anew with empty target tables");
+}
+
+}  // namespace
+
+std::string Journal::table(const Session& source) const {
+  return source.dialect().quote(TableName{schema_, std::string(kJournalTable)});
+}
+
+void Journal::install(Session& source) const {
+  source.execute(source.dialect().capture().create_journal(schema_));
+}
+
+std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) const {
+  const std::array<Value, 1> parameters{migration_};
+  Result found;
+  try {
+    found = source.query(
+        spell(source.dialect(),
+              fmt::format("SELECT seq, relation, row_key FROM {} WHERE migration = {{1}} ORDER BY "
+                          "seq LIMIT {}",
+                          table(source), limit)),
+        parameters);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::permanent) throw;
+    throw altered(error);
+  }
+  std::vector<JournalEntry> entries;
+  entries.reserve(found.rows.size());
+  for (auto& row : found.rows) {
+    JournalEntry& entry = entries.emplace_back();
+    entry.seq = as_integer(row[0]);
+    entry.relation = as_text(row[1]);
+    if (!is_null(row[2])) entry.row_key = as_text(row[2]);
+  }
+  return entries;
+}
+
+void Journal::retire(Session& source, std::span<const std::int64_t> seqs) const {
+  for (std::size_t first = 0; first < seqs.size(); first += kSeqsPerStatement) {
+    const std::size_t end = std::min(seqs.size(), first + kSeqsPerStatement);
+    std::string sql = fmt::format("DELETE FROM {} WHERE seq IN (", table(source));
+    for (std::size_t at = first; at < end; ++at) {
+      if (at != first) sql += ',';
+      sql += std::to_string(seqs[at]);
+    }
+    source.execute(sql + ")");
+  }
+}
+
+void Journal::append(Session& source, const std::string& relation,
+                     const std::string& row_key) const {
+  const std::array<Value, 3> parameters{migration_, relation, row_key};
+  source.query(spell(source.dialect(),
+                     fmt::format("INSERT INTO {} (migration, relation, row_key) VALUES ({{1}}, "
+                                 "{{2}}, {{3}})",
+                                 table(source))),
+               parameters);
+}
+
+Backlog Journal::backlog(Session& source) const {
+  const std::array<Value, 1> parameters{migration_};
+  const Result found = source.query(
+      spell(source.dialect(),
+            fmt::format("SELECT COUNT(*), MAX(age) FROM (SELECT {} AS age FROM {} WHERE migration "
+                        "= {{1}} ORDER BY seq LIMIT {}) counted",
+                        source.dialect().capture().age_ms(), table(source), kBacklogCounted)),
+      parameters);
+  Backlog backlog;
+  backlog.entries = static_cast<std::uint64_t>(as_integer(found.rows.at(0).at(0)));
+  backlog.more = backlog.entries == kBacklogCounted;
+  if (backlog.entries > 0) {
+    // Clocks that were set back would make it negative.
+    backlog.oldest_seconds =
+        std::max(0.0, static_cast<double>(as_integer(found.rows[0][1])) / 1000.0);
+  }
+  return backlog;
+}
+
+void Journal::remove(Session& source) const { remove_own_rows(source, table(source), migration_); }
+
+}  // namespace migrator

@@ -1,0 +1,34 @@
+#include "migrator/capture/own_table.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace migrator {
+
+std::string spell(const Dialect& dialect, std::string_view sql) {
+  std::string out;
+  for (std::size_t at = 0; at < sql.size(); ++at) {
+    if (sql[at] != '{') {
+      out += sql[at];
+      continue;
+    }
+    const std::size_t end = sql.find('}', at);
+    const std::string_view word = sql.substr(at + 1, end - at - 1);
+    out += word == "lock" ? std::string(dialect.row_lock())
+                          : dialect.placeholder(std::stoi(std::string(word)));
+    at = end;
+  }
+  return out;
+}
+
+void remove_own_rows(Session& session, std::string_view table, const std::string& migration) {
+  const std::array<Value, 1> parameters{migration};
+  session.query(
+      spell(session.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table)),
+      parameters);
+  const Result left = session.query(fmt::format("SELECT COUNT(*) FROM {}", table));
+  if (as_integer(left.rows.at(0).at(0)) == 0) session.execute(fmt::format("DROP TABLE {}", table));
+}
+
+}  // namespace migrator
