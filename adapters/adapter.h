@@ -107,8 +107,10 @@ class Session {
   // once (BEGIN IMMEDIATE, waiting up to lock_timeout). Savepoints are plain SQL and the same
   // everywhere: SAVEPOINT x, ROLLBACK TO SAVEPOINT x, RELEASE SAVEPOINT x.
   virtual void begin() = 0;
-  // A transaction that reads, and sees the database as of one moment throughout.
-  virtual void begin_snapshot() = 0;
+  // A transaction that reads, and sees the database as of one moment throughout. The tables that it
+  // will read are named, so that their form cannot change under it: PostgreSQL shows a table that
+  // was rewritten in the meantime as empty.
+  virtual void begin_snapshot(std::span<const TableName> tables) = 0;
   // Throws Error(in_doubt) when the answer was lost: the transaction may or may not be committed.
   virtual void commit() = 0;
   virtual void rollback() noexcept = 0;  // no-op outside a transaction
@@ -150,7 +152,8 @@ enum class ReadOrder {
   canonical,
 };
 
-// A stream of the rows of one range. Destroying it before the end cancels the rest.
+// A stream of the rows of one range. Destroying it before the end cancels the rest; within a
+// transaction or snapshot that may end with it: roll back, and begin anew.
 class RowStream {
  public:
   virtual ~RowStream() = default;
@@ -204,11 +207,12 @@ class Source {
   // it.
   virtual std::vector<bool> in_ranges(const ReadSpec& spec, std::span<const Key> keys,
                                       std::span<const KeyRange> ranges) = 0;
-  // The layouts in which key_cells() gives keys, best first: of cells, whose bytes are those that a
-  // row has in its key's columns. "cells" is last and always there.
+  // The layouts in which key_cells() gives keys, best first, as rows that have the key's columns
+  // alone. Those between columns of the same type carry every key that there is. "cells" is last
+  // and always there.
   virtual std::vector<RowLayout> key_layouts(const ReadSpec&) const { return {cells_layout()}; }
-  // Appends a row a key to the batch. Throws Error(data) for a value that the column's neutral type
-  // does not have; the batch is of no use then.
+  // Appends a row a key to the batch. In the layout "cells" throws Error(data) for a value that the
+  // column's neutral type does not have; the batch is of no use then.
   virtual void key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
                          RowBatch& batch) = 0;
 
@@ -277,10 +281,12 @@ class Target {
 
   // Makes the rows with these keys what the sink is given: a row that comes is inserted, or takes
   // the place of the one with its key; a key for which none comes is deleted. Whatever comes has
-  // one of the keys. Rows may swap unique values among each other. `keys` are cells of the key's
-  // columns in `key_layout`, one row a key; a key may be there twice. What the sink counts as
-  // inserted is the rows that came. Throws Error(data, duplicate_key) from finish() where a row of
-  // no given key holds a unique value that a row needs. REQUIRES: session().in_transaction().
+  // one of the keys. Rows may swap unique values among each other. `keys` are rows of the key's
+  // columns in `key_layout`, one a key; a key may be there twice. A row whose key is spelled
+  // otherwise than all of them, and yet equal by the table's collation, is left alone. What the
+  // sink counts as inserted is the rows that came. write() or finish() throws Error(data,
+  // duplicate_key) where a row of no given key holds a unique value that a row needs. REQUIRES:
+  // session().in_transaction().
   virtual std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
                                            const RowLayout& key_layout,
                                            const RowLayout& layout) = 0;
@@ -310,6 +316,13 @@ struct BulkTransaction {
   std::uint64_t bytes = 64u << 20;
 };
 
+// Which texts that differ a column takes for the same key.
+enum class Looseness {
+  none,
+  trailing_spaces,  // 'a' and 'a '
+  spellings,        // 'a' and 'A', and others
+};
+
 class Dialect {
  public:
   virtual ~Dialect() = default;
@@ -335,6 +348,8 @@ class Dialect {
   virtual bool enforces_foreign_keys() const { return false; }
   // False where load() keeps the table's triggers from running (SQLite).
   virtual bool fires_triggers() const { return true; }
+  // Of a text column that is part of a key, by its collation.
+  virtual Looseness looseness(const Column&) const { return Looseness::none; }
   // Types for migrator's own tables: a short text that can be a key, compared byte by byte; a text
   // of any length; a 64-bit integer.
   virtual std::string_view own_key_type() const = 0;

@@ -13,6 +13,9 @@ bool push_integer(const Value& value, RowBatch& batch) {
   std::int64_t integer = 0;
   if (const auto* given = std::get_if<std::int64_t>(&value)) {
     integer = *given;
+  } else if (const auto* natural = std::get_if<std::uint64_t>(&value)) {
+    if (*natural > INT64_MAX) return false;
+    integer = static_cast<std::int64_t>(*natural);
   } else if (const auto* text = std::get_if<std::string>(&value);
              text == nullptr || !parse_int64(*text, integer)) {
     return false;
@@ -36,7 +39,7 @@ bool push_unsigned(const Value& value, RowBatch& batch) {
   return true;
 }
 
-bool push_real(const Value& value, RowBatch& batch) {
+bool push_real(const Value& value, bool single, RowBatch& batch) {
   double real = 0;
   if (const auto* given = std::get_if<double>(&value)) {
     real = *given;
@@ -44,7 +47,8 @@ bool push_real(const Value& value, RowBatch& batch) {
              text == nullptr || !parse_double(*text, real)) {
     return false;
   }
-  batch.push_real(real);
+  // A float's row has the double of that float.
+  batch.push_real(single ? static_cast<double>(static_cast<float>(real)) : real);
   return true;
 }
 
@@ -75,13 +79,15 @@ bool push_uuid(const Value& value, RowBatch& batch) {
   return true;
 }
 
-// Of an ENUM, whose keys are its numbers, the label.
+// Of an ENUM, whose keys are its numbers, the label; 0 is its invalid value, an empty text.
 const std::string* label(const Column& column, const Value& value) {
+  static const std::string invalid;
   const auto* number = std::get_if<std::int64_t>(&value);
-  if (number == nullptr || *number < 1 ||
+  if (number == nullptr || column.enum_values.empty() || *number < 0 ||
       *number > static_cast<std::int64_t>(column.enum_values.size())) {
     return nullptr;
   }
+  if (*number == 0) return &invalid;
   return &column.enum_values[static_cast<std::size_t>(*number) - 1];
 }
 
@@ -121,7 +127,7 @@ bool push(const Column& column, const Value& value, RowBatch& batch) {
       return push_unsigned(value, batch);
     case TypeKind::float32:
     case TypeKind::float64:
-      return push_real(value, batch);
+      return push_real(value, column.type.kind == TypeKind::float32, batch);
     case TypeKind::date:
       return push_parsed(value, parse_date, batch);
     case TypeKind::time:

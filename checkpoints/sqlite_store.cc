@@ -235,6 +235,15 @@ void SqliteStore::clear_step(std::string_view step) {
         [&] { prepared("DELETE FROM steps WHERE step = ?1").execute(step); });
 }
 
+std::vector<std::string> SqliteStore::steps(std::string_view prefix) {
+  std::lock_guard guard(mutex_);
+  std::vector<std::string> found;
+  auto run = prepared("SELECT step FROM steps WHERE substr(step, 1, length(?1)) = ?1 ORDER BY step")
+                 .run(prefix);
+  while (run.row()) found.push_back(run.text(0));
+  return found;
+}
+
 void SqliteStore::put_table(const std::string& table, std::uint64_t rows_estimate,
                             std::uint64_t bytes_estimate) {
   write(Durability::process_kill, [&] {

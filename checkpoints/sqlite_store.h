@@ -58,6 +58,7 @@ class SqliteStore final : public CheckpointStore {
   bool step_done(std::string_view step) override;
   void mark_step(std::string_view step) override;
   void clear_step(std::string_view step) override;
+  std::vector<std::string> steps(std::string_view prefix) override;
 
   void put_table(const std::string& table, std::uint64_t rows_estimate,
                  std::uint64_t bytes_estimate) override;

@@ -121,6 +121,8 @@ class CheckpointStore {
   virtual bool step_done(std::string_view step) = 0;
   virtual void mark_step(std::string_view step) = 0;
   virtual void clear_step(std::string_view step) = 0;
+  // The names of the steps done that begin like this.
+  virtual std::vector<std::string> steps(std::string_view prefix) = 0;
 
   virtual void put_table(const std::string& table, std::uint64_t rows_estimate,
                          std::uint64_t bytes_estimate) = 0;  // keeps what is there

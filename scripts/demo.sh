@@ -66,11 +66,22 @@ echo "\$ kill -9 $pid"
 echo
 show migrate status shop.yaml
 
-say "3. The same command again: it goes on where the target says it stopped"
+say "3. Meanwhile the shop goes on selling: changes of rows that are copied, and of rows that are not"
+sell="UPDATE orders SET status = 'shipped' WHERE id % 100 = 0; DELETE FROM reviews WHERE id % 500 = 0;
+UPDATE reviews SET id = id + 1000000 WHERE id % 700 = 0;"
+printf '$ sqlite3 shop.db "%s"\n' "$sell"
+sqlite3 -cmd '.timeout 10000' shop.db "$sell"
+echo "\$ sqlite3 shop.db 'SELECT relation, COUNT(*) FROM _migrator_journal GROUP BY relation'"
+sqlite3 shop.db 'SELECT relation, COUNT(*) FROM _migrator_journal GROUP BY relation'
+
+say "4. The same command again: it goes on where the target says it stopped, and follows what has changed"
 show migrate backfill shop.yaml 2>backfill.log
 
-say "4. Verify: every row of both sides, compared"
+say "5. Verify: every row of both sides, compared"
 show migrate verify shop.yaml
+
+say "6. Finish: nothing of migrate is left on either side"
+show migrate finish shop.yaml
 
 say "Done"
 cat <<TEXT

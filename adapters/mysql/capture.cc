@@ -24,7 +24,7 @@ std::string text_expression(const KeyColumn& column) {
   if (is_character(column.native)) return "CONVERT(" + value + " USING utf8mb4)";
   if (column.native.is_binary() && column.native.base != Base::bit) return "HEX(" + value + ")";
   // The moment itself; printed as a date it would depend on the writer's time zone.
-  if (column.native.base == Base::timestamp) return "UNIX_TIMESTAMP(" + value + ")";
+  if (column.native.base == Base::timestamp) return "COALESCE(UNIX_TIMESTAMP(" + value + "), 0)";
   return value;
 }
 

@@ -470,4 +470,14 @@ const MysqlDialect& dialect_for(bool mariadb, int version) {
   return version >= 50708 ? common_dialect() : mysql_without_json;
 }
 
+Looseness MysqlDialect::looseness(const Column& column) const {
+  const std::string& collation = column.collation;
+  if (!parse_native_type(column.native_type).is_text() || collation.empty() ||
+      collation == "binary" || collation.ends_with("_nopad_bin") ||
+      collation == "utf8mb4_0900_bin") {
+    return Looseness::none;
+  }
+  return collation.ends_with("_bin") ? Looseness::trailing_spaces : Looseness::spellings;
+}
+
 }  // namespace migrator::mysql

@@ -45,6 +45,7 @@ class MysqlDialect final : public Dialect {
   std::string add_foreign_key(const TableSchema& table, const ForeignKey& key) const override;
   // ANALYZE only: InnoDB moves AUTO_INCREMENT past every explicit value by itself.
   std::vector<std::string> after_load(const TableSchema& table) const override;
+  Looseness looseness(const Column& column) const override;
   const CaptureDialect& capture() const override;
 
  private:

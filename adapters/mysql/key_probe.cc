@@ -84,12 +84,33 @@ Key KeyProbe::key_of(const RowBatch& batch, std::size_t row) {
   return key;
 }
 
+// Equal is not yet the same: by the collation 'a' may be 'A', and with a space behind it, too.
+std::string KeyProbe::same_bytes(const Key& key) const {
+  std::string sql;
+  for (std::size_t part = 0; part < key_.size(); ++part) {
+    const auto* text = std::get_if<std::string>(&key[part]);
+    if (text == nullptr || !key_[part].native.is_text() ||
+        key_[part].native.base == Base::enumeration) {
+      continue;
+    }
+    sql += " AND CAST(CONVERT(" + key_[part].sql + " USING utf8mb4) AS BINARY) = ";
+    if (text->empty()) {
+      sql += "''";
+    } else {
+      sql += "0x";
+      print_hex(sql, *text);
+    }
+  }
+  return sql;
+}
+
 void KeyProbe::erase(const RowBatch& batch) {
   for (std::size_t begin = 0; begin < batch.rows(); begin += kKeysPerStatement) {
     const std::size_t end = std::min(batch.rows(), begin + kKeysPerStatement);
     std::string sql = "DELETE FROM " + table_ + " WHERE ";
     for (std::size_t row = begin; row < end; ++row) {
-      sql += (row == begin ? "(" : " OR (") + equality_condition(key_, key_of(batch, row)) + ")";
+      const Key key = key_of(batch, row);
+      sql += (row == begin ? "(" : " OR (") + equality_condition(key_, key) + same_bytes(key) + ")";
     }
     session_.run(sql, doing_);
   }

@@ -21,10 +21,11 @@ class KeyProbe {
 
   // The rows whose key is absent, in order.
   std::vector<std::uint32_t> absent_rows(const RowBatch& batch);
-  // Deletes the table's rows that have the key of a row of the batch.
+  // Deletes the table's rows that have the key of a row of the batch, spelled the same.
   void erase(const RowBatch& batch);
 
  private:
+  std::string same_bytes(const Key& key) const;
   Key key_of(const RowBatch& batch, std::size_t row);
   Value key_part(const RowBatch& batch, std::size_t row, std::size_t part);
   void probe_integers(const RowBatch& batch, std::size_t begin, std::size_t end,

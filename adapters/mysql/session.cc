@@ -376,7 +376,8 @@ void MysqlSession::begin() {
   in_transaction_ = true;
 }
 
-void MysqlSession::begin_snapshot() {
+// A table whose form changes after the snapshot gives an error (1412) and no rows.
+void MysqlSession::begin_snapshot(std::span<const TableName>) {
   check_usable();
   use_client_library_in_this_thread();
   if (in_transaction_) throw Error(ErrorKind::invariant, "a transaction is begun within another");

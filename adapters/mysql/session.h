@@ -51,7 +51,7 @@ class MysqlSession final : public Session {
   const ServerInfo& server() const override { return info_; }
   Result query(std::string_view sql, std::span<const Value> parameters = {}) override;
   void begin() override;
-  void begin_snapshot() override;
+  void begin_snapshot(std::span<const TableName> tables) override;
   void commit() override;
   void rollback() noexcept override;
   bool in_transaction() const override { return in_transaction_; }

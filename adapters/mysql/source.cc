@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/codec.h"
 #include "adapters/key_cells.h"
 #include "adapters/mysql/codec.h"
 #include "adapters/mysql/errors.h"
@@ -47,8 +48,49 @@ std::string canonical_order(const std::vector<Column>& key, const std::vector<Ke
   return sql;
 }
 
-// Keys a statement of in_ranges(): each costs some hundred bytes of parsing.
-constexpr std::size_t kKeysPerQuestion = 400;
+// Keys a statement of in_ranges(), and about how many bytes of it.
+constexpr std::size_t kKeysPerQuestion = 400, kQuestionBytes = 256 * 1024;
+
+// A BIT as the number that it is in a key.
+Value bits_of(const Value& value) {
+  std::uint64_t bits = 0;
+  if (const auto* bytes = std::get_if<Bytes>(&value)) {
+    for (const char c : bytes->data) bits = bits << 8 | static_cast<unsigned char>(c);
+  } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    bits = static_cast<std::uint64_t>(*integer);
+  }
+  return bits;
+}
+
+// The value as the server would print the column.
+std::string wire_text(const Column& column, const Value& value) {
+  const NativeType native = parse_native_type(column.native_type);
+  if (native.base == Base::bit) {
+    const auto* natural = std::get_if<std::uint64_t>(&value);
+    std::string bytes;
+    for (std::uint64_t width = (std::max<std::uint64_t>(native.length, 1) + 7) / 8; width-- > 0;) {
+      bytes += static_cast<char>((natural == nullptr ? 0 : *natural) >> (8 * width) & 0xFF);
+    }
+    return bytes;
+  }
+  std::string text;
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    if (native.base == Base::enumeration) {
+      const bool valid =
+          *integer >= 1 && *integer <= static_cast<std::int64_t>(native.values.size());
+      return valid ? native.values[static_cast<std::size_t>(*integer) - 1] : "";
+    }
+    return native.base == Base::year ? fmt::format("{:04}", *integer) : std::to_string(*integer);
+  }
+  if (const auto* natural = std::get_if<std::uint64_t>(&value)) return std::to_string(*natural);
+  if (const auto* real = std::get_if<double>(&value)) {
+    print_double(text, *real);
+    return text;
+  }
+  if (const auto* bytes = std::get_if<Bytes>(&value)) return bytes->data;
+  if (const auto* given = std::get_if<std::string>(&value)) return *given;
+  throw Error(ErrorKind::invariant, "a key's column " + column.name + " is NULL");
+}
 
 // The value as an expression that compares as the column does.
 std::string as_column(const KeyColumn& key, const Column& column, const Value& value) {
@@ -189,6 +231,7 @@ std::vector<bool> MysqlSource::in_ranges(const ReadSpec& spec, std::span<const K
   if (ranges.empty()) return inside;
   const std::vector<KeyColumn> key = key_columns(spec.key);
   std::string sql;
+  std::size_t asked = 0;
   for (std::size_t at = 0; at < keys.size(); ++at) {
     std::vector<KeyColumn> values = key;
     for (std::size_t part = 0; part < key.size(); ++part) {
@@ -200,26 +243,41 @@ std::vector<bool> MysqlSource::in_ranges(const ReadSpec& spec, std::span<const K
       condition += condition.empty() ? "" : " OR ";
       condition += one.empty() ? "TRUE" : "(" + one + ")";
     }
-    sql +=
-        fmt::format("{}SELECT {} FROM DUAL WHERE {}", at == 0 ? "" : " UNION ALL ", at, condition);
-    if ((at + 1) % kKeysPerQuestion != 0 && at + 1 != keys.size()) continue;
-    const std::size_t first = at - at % kKeysPerQuestion;
-    // The first SELECT of a later statement has no UNION before it.
-    const std::string_view union_word = " UNION ALL ";
-    if (first != 0) sql.erase(0, union_word.size());
+    sql += fmt::format("{}SELECT {} FROM DUAL WHERE {}", sql.empty() ? "" : " UNION ALL ", at,
+                       condition);
+    const bool enough = ++asked == kKeysPerQuestion || sql.size() >= kQuestionBytes;
+    if (!enough && at + 1 != keys.size()) continue;
     for (const auto& row : session_.query(sql).rows) {
       inside.at(static_cast<std::size_t>(as_integer(row[0]))) = true;
     }
     sql.clear();
+    asked = 0;
   }
   return inside;
 }
 
-void MysqlSource::key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout&,
-                            RowBatch& batch) {
+std::vector<RowLayout> MysqlSource::key_layouts(const ReadSpec& spec) const {
+  // Of text in another character set the wire layout has that one's bytes, and a key has UTF-8.
+  for (const Column& column : spec.key) {
+    if (is_raw_text(column, parse_native_type(column.native_type))) return {cells_layout()};
+  }
+  return {wire_layout(spec.key), cells_layout()};
+}
+
+void MysqlSource::key_cells(const ReadSpec& spec, std::span<const Key> keys,
+                            const RowLayout& layout, RowBatch& batch) {
   batch.set_columns(spec.key.size());
+  const bool wire = layout.format == kWireFormat;
   for (const Key& key : keys) {
-    push_key_cells(spec.table, spec.key, key, batch);
+    if (key.size() != spec.key.size())
+      throw Error(ErrorKind::invariant, "a key has not as many values as columns");
+    if (wire) {
+      for (std::size_t at = 0; at < key.size(); ++at) {
+        batch.push_text(wire_text(spec.key[at], key[at]));
+      }
+    } else {
+      push_key_cells(spec.table, spec.key, key, batch);
+    }
     batch.end_cell_row();
   }
 }
@@ -250,7 +308,11 @@ std::vector<Key> MysqlSource::keys_of(const ReadSpec& spec, const RowBatch& batc
   // An ENUM's keys are its numbers.
   for (std::size_t at = 0; at < spec.key.size(); ++at) {
     const std::vector<std::string>& labels = spec.key[at].enum_values;
-    if (parse_native_type(spec.key[at].native_type).base != Base::enumeration) continue;
+    const Base base = parse_native_type(spec.key[at].native_type).base;
+    if (base == Base::bit) {
+      for (Key& key : keys) key[at] = bits_of(key[at]);
+    }
+    if (base != Base::enumeration) continue;
     for (Key& key : keys) {
       const auto found = std::find(labels.begin(), labels.end(), std::get<std::string>(key[at]));
       key[at] = found == labels.end() ? std::int64_t{0} : std::int64_t{found - labels.begin() + 1};

@@ -36,8 +36,10 @@ std::string key_expression(const std::vector<Column>& key) {
   std::string sql;
   for (const Column& column : key) {
     const std::string value = "r." + dialect().quote(column.name);
-    std::string text =
-        column.type.kind == TypeKind::bytes ? "encode(" + value + ", 'hex')" : value + "::text";
+    // By bytes: a nondeterministic collation would take two spellings for one key, and knows no
+    // replace().
+    std::string text = column.type.kind == TypeKind::bytes ? "encode(" + value + ", 'hex')"
+                                                           : "(" + value + "::text COLLATE \"C\")";
     if (key.size() == 1) return text;
     if (holds_separators(column.type.kind)) {
       text = "replace(replace(" + text + R"(, '\', '\\'), ',', '\,'))";

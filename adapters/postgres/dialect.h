@@ -33,6 +33,10 @@ class PgDialect : public Dialect {
   std::string create_index(const TableSchema& table, const Index& index) const override;
   std::string add_foreign_key(const TableSchema& table, const ForeignKey& key) const override;
   std::vector<std::string> after_load(const TableSchema& table) const override;
+  // A collation that is not deterministic is not told by its name.
+  Looseness looseness(const Column& column) const override {
+    return column.native_type == "citext" ? Looseness::spellings : Looseness::none;
+  }
   const CaptureDialect& capture() const override;
 };
 

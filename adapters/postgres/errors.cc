@@ -23,6 +23,8 @@ constexpr std::string_view kRemedyPassword =
 constexpr auto kRules = std::to_array<Rule>({
     {"08", ErrorKind::transient, kRemedyRetry},
     {"0A000", ErrorKind::permanent, ""},
+    // ON CONFLICT DO UPDATE that would change a row twice: two rows have one key here.
+    {"21000", ErrorKind::data, "the target takes two keys of the source for one"},
     {"22P04", ErrorKind::permanent, "check that the columns of the table are those of the plan"},
     {"22", ErrorKind::data, ""},
     {"23", ErrorKind::data, ""},
@@ -237,7 +239,7 @@ Error classify(const Diagnostic& diagnostic, bool in_transaction) {
     error.table(diagnostic.schema.empty() ? diagnostic.table
                                           : diagnostic.schema + "." + diagnostic.table);
   }
-  error.duplicate_key(diagnostic.sqlstate == "23505");
+  error.duplicate_key(diagnostic.sqlstate == "23505" || diagnostic.sqlstate == "21000");
   const std::string_view state = diagnostic.sqlstate;
   const bool session_gone = diagnostic.severity == "FATAL" || diagnostic.severity == "PANIC" ||
                             state.starts_with("08") || state == "57P01" || state == "57P02";

@@ -41,31 +41,31 @@ std::string bound_condition(const Connection& connection, const std::vector<Colu
 
 }  // namespace
 
-std::string key_literal(const Connection& connection, const Column& column, const Value& value) {
+std::string key_text(const Column& column, const Value& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return std::to_string(*integer);
+  if (const auto* natural = std::get_if<std::uint64_t>(&value)) return std::to_string(*natural);
+  if (const auto* string = std::get_if<std::string>(&value)) return *string;
   std::string text;
-  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-    text = "'" + std::to_string(*integer) + "'";
-  } else if (const auto* natural = std::get_if<std::uint64_t>(&value)) {
-    text = "'" + std::to_string(*natural) + "'";
-  } else if (const auto* real = std::get_if<double>(&value)) {
-    text = "'";
+  if (const auto* real = std::get_if<double>(&value)) {
     print_double(text, *real);
-    text += "'";
-  } else if (const auto* string = std::get_if<std::string>(&value)) {
-    text = connection.literal(*string);
   } else if (const auto* bytes = std::get_if<Bytes>(&value)) {
-    text = "'";
     if (column.type.kind == TypeKind::uuid && bytes->data.size() == 16) {
       print_uuid(text, bytes->data.data());
     } else {
-      text += "\\x";
+      text = "\\x";
       print_hex(text, bytes->data);
     }
-    text += "'";
   } else {
     throw Error(ErrorKind::invariant, "a bound of column \"" + column.name + "\" is NULL");
   }
-  return text + "::" + literal_type(column.native_type);
+  return text;
+}
+
+std::string key_literal(const Connection& connection, const Column& column, const Value& value) {
+  const std::string text = key_text(column, value);
+  const bool given = std::holds_alternative<std::string>(value);
+  return (given ? connection.literal(text) : "'" + text + "'") +
+         "::" + literal_type(column.native_type);
 }
 
 std::string range_condition(const Connection& connection, const std::vector<Column>& key,

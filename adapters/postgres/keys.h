@@ -11,6 +11,8 @@
 
 namespace migrator::postgres {
 
+// The value as the server reads it for the column's type.
+std::string key_text(const Column& column, const Value& value);
 // The value as a literal of the column's type: '2024-02-29'::date.
 std::string key_literal(const Connection& connection, const Column& column, const Value& value);
 

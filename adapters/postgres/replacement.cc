@@ -35,10 +35,13 @@ Replacement::Replacement(PgSession& session, WriteSpec spec, const RowBatch& key
       keys_(temporary("keys", spec_)),
       rows_(temporary("rows", spec_)) {
   named([&] {
+    loose_ = has_loose_key();
     make_tables();
     CopyIn copy(session_.connection(), keys_, spec_.key, key_layout);
     copy.write(keys);
-    copy.finish();
+    if (copy.finish() != copy.rows()) {
+      throw Error(ErrorKind::invariant, "not all keys arrived in a temporary table");
+    }
     copy_.emplace(session_.connection(), rows_, spec_.columns, layout);
   });
 }
@@ -72,20 +75,43 @@ std::string Replacement::same_key(const char* left, const char* right) const {
   for (const Column& column : spec_.key) {
     const std::string name = dialect().quote(column.name);
     sql += fmt::format("{}{}.{} = {}.{}", sql.empty() ? "" : " AND ", left, name, right, name);
+    // Equal is not yet the same where the collation, or citext, takes spellings for one.
+    if (!loose_) continue;
+    sql += fmt::format(" AND {0}.{1}::text COLLATE \"C\" = {2}.{1}::text COLLATE \"C\"", left, name,
+                       right);
   }
   return sql;
 }
 
-std::string Replacement::insert(const std::string& on_conflict) const {
+// Whether two spellings may be one key.
+bool Replacement::has_loose_key() const {
+  std::string names;
+  for (const Column& column : spec_.key) {
+    names += (names.empty() ? "" : ", ") + session_.connection().literal(column.name);
+  }
+  const std::vector<Value> table{table_};
+  return !session_
+              .query(
+                  "SELECT 1 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN "
+                  "pg_collation c ON c.oid = a.attcollation WHERE a.attrelid = "
+                  "to_regclass($1::text) AND a.attname IN (" +
+                      names + ") AND (t.typname = 'citext' OR NOT c.collisdeterministic) LIMIT 1",
+                  table)
+              .empty();
+}
+
+std::string Replacement::insert(const std::string& on_conflict, const std::string& where) const {
   const std::string columns = column_list(spec_.columns);
-  return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ORDER BY {}{}",
-                     table_, columns, columns, rows_, column_list(spec_.key), on_conflict);
+  return fmt::format(
+      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}{} ORDER BY {}{}", table_,
+      columns, columns, rows_, where, column_list(spec_.key), on_conflict);
 }
 
 std::string Replacement::update_clause() const {
   const KeyIndex index = key_index(session_, spec_);
   if (index == KeyIndex::none) refuse_without_key(spec_.table);
-  if (index == KeyIndex::deferrable) return "";
+  // What an upsert takes for the same row may be another one.
+  if (index == KeyIndex::deferrable || loose_) return "";
   std::string set;
   for (const Column& column : spec_.columns) {
     if (column.identity_always) {
@@ -110,7 +136,9 @@ void Replacement::check_inserted(std::uint64_t inserted) const {
 LoadCount Replacement::finish() {
   LoadCount count;
   named([&] {
-    copy_->finish();
+    if (copy_->finish() != copy_->rows()) {
+      throw Error(ErrorKind::invariant, "not all rows arrived in a temporary table");
+    }
     // What has a row is not deleted. Of the two temporary tables the planner knows nothing, and
     // might read all of a large table to join it; only the second statement joins that.
     const std::string only_by_index =
@@ -158,14 +186,26 @@ void Replacement::delete_and_insert(const Error& why) {
                     "would change the rows that refer to them",
                     *why.what() == '\0' ? "" : ", as ", why.what(), as_text(cascades.rows[0][0])))
         .code(why.code())
+        .duplicate_key(why.duplicate_key())
         .remedy("drop this foreign key on the target until the migration is over");
   }
-  session_.connection().run(fmt::format(
+  // In one statement: a foreign key without an action looks at its end whether the row is there
+  // again.
+  Connection& connection = session_.connection();
+  connection.run(
       "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan "
-      "= off; DELETE FROM {} t USING {} r WHERE {}; SET LOCAL enable_hashjoin TO DEFAULT; SET "
-      "LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT",
-      table_, rows_, same_key("t", "r")));
-  check_inserted(session_.query(insert("")).affected);
+      "= "
+      "off");
+  const std::uint64_t inserted =
+      session_
+          .query(fmt::format("WITH gone AS (DELETE FROM {} t USING {} r WHERE {} RETURNING 1) {}",
+                             table_, rows_, same_key("t", "r"),
+                             insert("", " WHERE (SELECT count(*) FROM gone) >= 0")))
+          .affected;
+  connection.run(
+      "SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL "
+      "enable_seqscan TO DEFAULT");
+  check_inserted(inserted);
 }
 
 }  // namespace migrator::postgres

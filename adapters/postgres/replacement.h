@@ -29,8 +29,9 @@ class Replacement final : public RowSink {
  private:
   void make_tables();
   std::string same_key(const char* left, const char* right) const;
+  bool has_loose_key() const;
   // INSERT ... SELECT of the rows that came, with what is to be done where their key is there.
-  std::string insert(const std::string& on_conflict) const;
+  std::string insert(const std::string& on_conflict, const std::string& where = {}) const;
   // " ON CONFLICT (key) DO UPDATE ...", or "" where the key's index or the columns do not allow it.
   std::string update_clause() const;
   void delete_and_insert(const Error& why);
@@ -42,6 +43,7 @@ class Replacement final : public RowSink {
   const WriteSpec spec_;
   const std::string table_, keys_, rows_;  // quoted
   std::optional<CopyIn> copy_;
+  bool loose_ = false;
 };
 
 }  // namespace migrator::postgres

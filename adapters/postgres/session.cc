@@ -104,9 +104,14 @@ void PgSession::begin() {
   connection_.run("BEGIN ISOLATION LEVEL READ COMMITTED");
 }
 
-void PgSession::begin_snapshot() {
+// LOCK takes no snapshot: that of the transaction is taken by its first query, with the locks held.
+void PgSession::begin_snapshot(std::span<const TableName> tables) {
   if (in_transaction()) throw Error(ErrorKind::invariant, "a transaction is open already");
-  connection_.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  std::string names;
+  for (const TableName& name : tables) names += (names.empty() ? "" : ", ") + dialect().quote(name);
+  std::string sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+  if (!names.empty()) sql += "; LOCK TABLE " + names + " IN ACCESS SHARE MODE";
+  connection_.run(sql);
 }
 
 void PgSession::commit() {

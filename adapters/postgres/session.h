@@ -19,7 +19,7 @@ class PgSession : public Session {
   const ServerInfo& server() const override { return server_; }
   Result query(std::string_view sql, std::span<const Value> parameters = {}) override;
   void begin() override;
-  void begin_snapshot() override;
+  void begin_snapshot(std::span<const TableName> tables) override;
   void commit() override;
   void rollback() noexcept override;
   bool in_transaction() const override { return connection_.in_transaction(); }

@@ -16,6 +16,8 @@ namespace {
 // How far into the table explain() looks for a bound: far enough for a plan that would scan from
 // the start to cost more, near enough to be found at once.
 constexpr std::uint64_t kExplainRows = 1000;
+// Keys a statement of in_ranges().
+constexpr std::size_t kKeysPerQuestion = 1000;
 
 // Types whose binary form the decoder does not know come as the text that the server prints.
 bool read_as_text(const Column& column) {
@@ -25,16 +27,29 @@ bool read_as_text(const Column& column) {
          column.native_type != "jsonb";
 }
 
-// The messages of a COPY as they come.
+// The messages of a COPY as they come. COPY takes its snapshot before it waits for the table's
+// lock, and a table that was rewritten in between (ALTER ... TYPE, SET LOGGED) is empty for it: so
+// the lock is taken first, in a transaction around the COPY.
 class CopyStream : public RowStream {
  public:
-  CopyStream(Connection& connection, const std::string& select, bool binary)
-      : connection_(connection), binary_(binary) {
-    connection.copy_out_begin("COPY (" + select + ") TO STDOUT" +
-                              (binary ? " (FORMAT binary)" : " (FORMAT text)"));
+  CopyStream(Connection& connection, const std::string& table, const std::string& select,
+             bool binary)
+      : connection_(connection), binary_(binary), own_(!connection.in_transaction()) {
+    try {
+      if (own_) {
+        connection.run("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; LOCK TABLE " + table +
+                       " IN ACCESS SHARE MODE");
+      }
+      connection.copy_out_begin("COPY (" + select + ") TO STDOUT" +
+                                (binary ? " (FORMAT binary)" : " (FORMAT text)"));
+    } catch (...) {
+      leave();
+      throw;
+    }
   }
   ~CopyStream() override {
     if (!over_) connection_.copy_out_abandon();
+    leave();
   }
 
   bool next(RowBatch& batch) override {
@@ -52,6 +67,7 @@ class CopyStream : public RowStream {
       batch.clear();
       if (!over_) connection_.copy_out_abandon();
       over_ = ended_ = true;
+      leave();
       throw;
     }
   }
@@ -70,6 +86,7 @@ class CopyStream : public RowStream {
     while (batch.bytes() < kBatchBytesTarget) {
       if (!connection_.copy_out_next(message, size)) {
         over_ = true;
+        leave();
         check_end();
         ended_ = batch.empty();
         return !ended_;
@@ -92,6 +109,17 @@ class CopyStream : public RowStream {
     return true;
   }
 
+  void leave() noexcept {
+    if (!own_) return;
+    own_ = false;
+    try {
+      // It has only read. COMMIT of a transaction that failed is a rollback.
+      if (connection_.usable() && connection_.in_transaction()) connection_.run("COMMIT");
+    } catch (const Error&) {
+      // The next statement says what is wrong with the connection.
+    }
+  }
+
   void check_end() const {
     if (binary_ && !seen_trailer_) {
       throw Error(ErrorKind::invariant, "a binary COPY ended without its trailer");
@@ -105,6 +133,7 @@ class CopyStream : public RowStream {
 
   Connection& connection_;
   const bool binary_;
+  bool own_;            // the transaction is
   bool over_ = false;   // the COPY is
   bool ended_ = false;  // and the caller knows
   bool seen_header_ = false, seen_trailer_ = false;
@@ -113,8 +142,9 @@ class CopyStream : public RowStream {
 
 class CellStream : public CopyStream {
  public:
-  CellStream(Connection& connection, const std::string& select, const ReadSpec& spec)
-      : CopyStream(connection, select, true),
+  CellStream(Connection& connection, const std::string& table, const std::string& select,
+             const ReadSpec& spec)
+      : CopyStream(connection, table, select, true),
         decoder_(spec.columns, connection.parameter("server_encoding") == "SQL_ASCII",
                  spec.misfits),
         columns_(spec.columns.size()) {}
@@ -164,6 +194,29 @@ PlanFacts facts_of(PgSession& session, const std::string& select, bool bounded) 
     gather(json[0]["Plan"], bounded, facts);
   }
   return facts;
+}
+
+// A value of a key as a field of a text COPY: the text that a literal of it has, escaped.
+void append_copy_field(std::string& line, const Column& column, const Value& value) {
+  const std::string text = key_text(column, value);
+  for (const char c : text) {
+    switch (c) {
+      case '\\':
+        line += "\\\\";
+        break;
+      case '\t':
+        line += "\\t";
+        break;
+      case '\n':
+        line += "\\n";
+        break;
+      case '\r':
+        line += "\\r";
+        break;
+      default:
+        line += c;
+    }
+  }
 }
 
 // To so many characters of UTF-8.
@@ -305,8 +358,9 @@ std::unique_ptr<RowStream> PgSource::stream(const ReadSpec& spec, const std::str
     throw Error(ErrorKind::invariant, "layout " + layout.format + " does not fit the columns");
   }
   Connection& connection = session_.connection();
-  if (layout == cells_layout()) return std::make_unique<CellStream>(connection, sql, spec);
-  return std::make_unique<CopyStream>(connection, sql, layout.format == kBinaryFormat);
+  const std::string table = dialect().quote(spec.table);
+  if (layout == cells_layout()) return std::make_unique<CellStream>(connection, table, sql, spec);
+  return std::make_unique<CopyStream>(connection, table, sql, layout.format == kBinaryFormat);
 }
 
 std::unique_ptr<RowStream> PgSource::read(const ReadSpec& spec, const KeyRange& range,
@@ -355,8 +409,30 @@ std::vector<bool> PgSource::in_ranges(const ReadSpec& spec, std::span<const Key>
   return inside;
 }
 
-void PgSource::key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout&,
+std::vector<RowLayout> PgSource::key_layouts(const ReadSpec& spec) const {
+  RowLayout text{kTextFormat, {}};
+  for (const Column& column : spec.key) text.column_types.push_back(column.native_type);
+  return {std::move(text), cells_layout()};
+}
+
+void PgSource::key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
                          RowBatch& batch) {
+  if (!(layout == cells_layout())) {
+    for (const Key& key : keys) {
+      if (key.size() != spec.key.size()) {
+        throw Error(ErrorKind::invariant, "a key has not as many values as columns");
+      }
+      std::string line;
+      for (std::size_t at = 0; at < key.size(); ++at) {
+        if (at != 0) line += '\t';
+        append_copy_field(line, spec.key[at], key[at]);
+      }
+      line += '\n';
+      batch.slab().append(line.data(), line.size());
+      batch.end_wire_row();
+    }
+    return;
+  }
   batch.set_columns(spec.key.size());
   for (const Key& key : keys) {
     Key padded = key;

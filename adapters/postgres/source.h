@@ -41,6 +41,7 @@ class PgSource : public Source {
                                        const RowLayout& layout) override;
   std::vector<bool> in_ranges(const ReadSpec& spec, std::span<const Key> keys,
                               std::span<const KeyRange> ranges) override;
+  std::vector<RowLayout> key_layouts(const ReadSpec& spec) const override;
   void key_cells(const ReadSpec& spec, std::span<const Key> keys, const RowLayout& layout,
                  RowBatch& batch) override;
   std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) override;

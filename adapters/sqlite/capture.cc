@@ -12,12 +12,49 @@ namespace migrator::sqlite {
 namespace {
 
 // Any column can hold any storage class, so each text says which: i, r, t, b. quote() prints a
-// number so that SQLite reads back the same; texts may hold NUL, which only hex() shows.
+// number so that SQLite reads back the same; texts may hold NUL, which only hex() shows. That shows
+// the bytes of the file's own encoding: l and m are the UTF-16 of the two byte orders.
 std::string text_expression(const std::string& value) {
   return fmt::format(
       "CASE typeof({0}) WHEN 'integer' THEN 'i' || {0} WHEN 'real' THEN 'r' || quote({0}) WHEN "
-      "'text' THEN 't' || hex({0}) WHEN 'blob' THEN 'b' || hex({0}) ELSE 'n' END",
+      "'text' THEN CASE hex('a') WHEN '61' THEN 't' WHEN '6100' THEN 'l' ELSE 'm' END || hex({0}) "
+      "WHEN 'blob' THEN 'b' || hex({0}) ELSE 'n' END",
       value);
+}
+
+// Half a surrogate pair becomes the replacement character, as SQLite has it.
+std::string utf8_of(std::string_view utf16, bool big_endian) {
+  std::string text;
+  const auto unit = [&](std::size_t at) {
+    const auto first = static_cast<unsigned char>(utf16[at]);
+    const auto second = static_cast<unsigned char>(utf16[at + 1]);
+    return static_cast<char32_t>(big_endian ? first << 8 | second : second << 8 | first);
+  };
+  for (std::size_t at = 0; at + 1 < utf16.size(); at += 2) {
+    char32_t c = unit(at);
+    if (c >= 0xD800 && c < 0xE000) {
+      const char32_t low = c < 0xDC00 && at + 3 < utf16.size() ? unit(at + 2) : 0;
+      const bool pair = low >= 0xDC00 && low < 0xE000;
+      c = pair ? 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00) : 0xFFFD;
+      if (pair) at += 2;
+    }
+    if (c < 0x80) {
+      text += static_cast<char>(c);
+    } else if (c < 0x800) {
+      text += static_cast<char>(0xC0 | c >> 6);
+      text += static_cast<char>(0x80 | (c & 0x3F));
+    } else if (c < 0x10000) {
+      text += static_cast<char>(0xE0 | c >> 12);
+      text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+      text += static_cast<char>(0x80 | (c & 0x3F));
+    } else {
+      text += static_cast<char>(0xF0 | c >> 18);
+      text += static_cast<char>(0x80 | (c >> 12 & 0x3F));
+      text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+      text += static_cast<char>(0x80 | (c & 0x3F));
+    }
+  }
+  return text;
 }
 
 std::string row_key(const std::vector<Column>& key, const char* row) {
@@ -122,6 +159,10 @@ Value key_value(std::string_view text) {
       break;
     case 't':
       if (parse_hex(rest, bytes)) return bytes;
+      break;
+    case 'l':
+    case 'm':
+      if (parse_hex(rest, bytes)) return utf8_of(bytes, text.front() == 'm');
       break;
     case 'b':
       if (parse_hex(rest, bytes)) return Bytes{std::move(bytes)};

@@ -281,4 +281,10 @@ std::vector<std::string> Dialect::after_load(const TableSchema& table) const {
   return {"ANALYZE " + quote(table.name.name)};
 }
 
+Looseness Dialect::looseness(const Column& column) const {
+  const std::string collation = upper(column.collation);
+  if (collation.empty() || collation == "BINARY") return Looseness::none;
+  return collation == "RTRIM" ? Looseness::trailing_spaces : Looseness::spellings;
+}
+
 }  // namespace migrator::sqlite

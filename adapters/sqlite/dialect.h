@@ -27,6 +27,7 @@ class Dialect final : public migrator::Dialect {
   std::string create_index(const TableSchema& table, const Index& index) const override;
   std::string add_foreign_key(const TableSchema&, const ForeignKey&) const override { return ""; }
   std::vector<std::string> after_load(const TableSchema& table) const override;
+  Looseness looseness(const Column& column) const override;
   const CaptureDialect& capture() const override;
 };
 

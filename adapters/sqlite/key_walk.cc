@@ -263,11 +263,22 @@ std::string KeyWalk::condition_on_values(const KeyRange& range) const {
   return result.empty() ? "1" : result;
 }
 
-std::string KeyWalk::tuple() const {
-  if (parts_.size() == 1) return parts_[0].term;
-  std::string result = "(";
-  for (const KeyPart& part : parts_) result += (result.size() == 1 ? "" : ", ") + part.term;
-  return result + ")";
+std::string KeyWalk::equality(const char* parameter) const {
+  std::string result;
+  for (std::size_t at = 0; at < parts_.size(); ++at) {
+    result +=
+        fmt::format("{}{} = {}{}", at == 0 ? "" : " AND ", parts_[at].term, parameter, at + 1);
+  }
+  return result;
+}
+
+std::string KeyWalk::distinct_values() const {
+  std::string result;
+  for (std::size_t at = 0; at < parts_.size(); ++at) {
+    result += fmt::format("{}column{} COLLATE {} AS _migrator_{}", at == 0 ? "" : ", ", at + 1,
+                          dialect().quote(parts_[at].collation), at + 1);
+  }
+  return result;
 }
 
 int KeyWalk::bind(sqlite3_stmt* statement, const KeyRange& range) const {

@@ -38,8 +38,10 @@ class KeyWalk {
   // The condition for values that are no row's: parameters behind those of the range stand for
   // them. "1" if the range is unbounded.
   std::string condition_on_values(const KeyRange& range) const;
-  // "(a, b)", each compared as the index does.
-  std::string tuple() const;
+  // "a = ?1 AND b = ?2", each compared as the index does; or with other names than ?1, ?2.
+  std::string equality(const char* parameter = "?") const;
+  // Of VALUES: "column1 COLLATE x AS _migrator_1, ...", for SELECT DISTINCT.
+  std::string distinct_values() const;
   // "a", "b" DESC
   std::string order(bool reversed = false) const;
   std::string columns() const;  // quoted, in the key's order

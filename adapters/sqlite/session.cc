@@ -394,7 +394,7 @@ void Session::begin() {
   run(server_.read_only ? "BEGIN" : "BEGIN IMMEDIATE", {});
 }
 
-void Session::begin_snapshot() {
+void Session::begin_snapshot(std::span<const TableName>) {
   require_free();
   run("BEGIN", {});
   // The snapshot is of the first read.

@@ -58,7 +58,7 @@ class Session final : public migrator::Session {
   const ServerInfo& server() const override { return server_; }
   Result query(std::string_view sql, std::span<const Value> parameters = {}) override;
   void begin() override;
-  void begin_snapshot() override;
+  void begin_snapshot(std::span<const TableName> tables) override;
   void commit() override;
   void rollback() noexcept override;
   bool in_transaction() const override { return sqlite3_get_autocommit(database_.get()) == 0; }

@@ -268,9 +268,11 @@ std::unique_ptr<RowStream> Source::read_keys(const ReadSpec& spec, std::span<con
     for (std::size_t part = 0; part < spec.key.size(); ++part) places += part == 0 ? "?" : ", ?";
     places += ")";
   }
-  std::string sql =
-      fmt::format("SELECT {} FROM {} {} WHERE {} IN (VALUES {})", column_list(spec.columns),
-                  dialect().quote(spec.table.name), key_walk.hint(), key_walk.tuple(), places);
+  // A join, key by key: of a row value in a list SQLite may look at the first column alone.
+  std::string sql = fmt::format(
+      "SELECT {} FROM (SELECT DISTINCT {} FROM (VALUES {})) CROSS JOIN {} {} WHERE {}",
+      column_list(spec.columns), key_walk.distinct_values(), places,
+      dialect().quote(spec.table.name), key_walk.hint(), key_walk.equality("_migrator_"));
   if (!spec.where.empty()) sql += " AND (" + spec.where + "\n)";
   return std::make_unique<TableStream>(*session_, spec, sql, typed, [&](sqlite3_stmt* statement) {
     int position = 1;

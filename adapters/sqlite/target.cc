@@ -26,14 +26,6 @@ void require_columns(const RowBatch& batch, const WriteSpec& spec) {
   }
 }
 
-// "(?, ?)"
-std::string parameters(std::size_t count) {
-  if (count == 1) return "?";
-  std::string places = "(?";
-  for (std::size_t at = 1; at < count; ++at) places += ", ?";
-  return places + ")";
-}
-
 std::string insert_sql(Session& session, const WriteSpec& spec, LoadMode mode) {
   std::string places;
   for (std::size_t i = 0; i < spec.columns.size(); ++i) places += i == 0 ? "?" : ", ?";
@@ -184,9 +176,14 @@ std::unique_ptr<RowSink> Target::replace(const WriteSpec& spec, const RowBatch& 
   {
     const TriggersOff triggers(*session_);
     const Session::Activity activity(*session_);
+    // Equal is not yet the same: the collation may take 'a' for 'A'.
+    std::string condition = unique_key(*session_, spec).equality();
+    for (std::size_t at = 0; at < spec.key.size(); ++at) {
+      condition +=
+          fmt::format(" AND {} COLLATE BINARY = ?{}", dialect().quote(spec.key[at].name), at + 1);
+    }
     const Statement statement = session_->prepare(
-        fmt::format("DELETE FROM main.{} WHERE {} = {}", dialect().quote(spec.table.name),
-                    unique_key(*session_, spec).tuple(), parameters(spec.key.size())),
+        fmt::format("DELETE FROM main.{} WHERE {}", dialect().quote(spec.table.name), condition),
         spec.table.name, true);
     RowEncoder encoder(spec.table, spec.key, key_layout == cells_layout());
     for (std::size_t row = 0; row < keys.rows(); ++row) {

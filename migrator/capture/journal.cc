@@ -24,6 +24,16 @@ Error altered(const Error& error) {
           "begin the migration anew with empty target tables");
 }
 
+template <typename Work>
+auto asked(const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::permanent) throw;
+    throw altered(error);
+  }
+}
+
 }  // namespace
 
 std::string Journal::table(const Session& source) const {
@@ -34,20 +44,26 @@ void Journal::install(Session& source) const {
   source.execute(source.dialect().capture().create_journal(schema_));
 }
 
+bool Journal::exists(Session& source) const {
+  try {
+    source.query(fmt::format("SELECT seq FROM {} LIMIT 1", table(source)));
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::permanent || error.scope() == ErrorScope::session) throw;
+    return false;
+  }
+}
+
 std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) const {
   const std::array<Value, 1> parameters{migration_};
-  Result found;
-  try {
-    found = source.query(
+  Result found = asked([&] {
+    return source.query(
         spell(source.dialect(),
-              fmt::format("SELECT seq, relation, row_key FROM {} WHERE migration = {{1}} ORDER BY "
-                          "seq LIMIT {}",
-                          table(source), limit)),
+              fmt::format("SELECT seq, relation, row_key, {} FROM {} WHERE migration = {{1}} ORDER "
+                          "BY seq LIMIT {}",
+                          source.dialect().capture().age_ms(), table(source), limit)),
         parameters);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::permanent) throw;
-    throw altered(error);
-  }
+  });
   std::vector<JournalEntry> entries;
   entries.reserve(found.rows.size());
   for (auto& row : found.rows) {
@@ -55,6 +71,7 @@ std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) cons
     entry.seq = as_integer(row[0]);
     entry.relation = as_text(row[1]);
     if (!is_null(row[2])) entry.row_key = as_text(row[2]);
+    entry.age_ms = as_integer(row[3]);
   }
   return entries;
 }
@@ -67,8 +84,18 @@ void Journal::retire(Session& source, std::span<const std::int64_t> seqs) const 
       if (at != first) sql += ',';
       sql += std::to_string(seqs[at]);
     }
-    source.execute(sql + ")");
+    asked([&] { return source.query(sql + ")"); });
   }
+}
+
+void Journal::forget(Session& source, const std::string& relation,
+                     const std::string& row_key) const {
+  const std::array<Value, 3> parameters{migration_, relation, row_key};
+  source.query(spell(source.dialect(),
+                     fmt::format("DELETE FROM {} WHERE migration = {{1}} AND relation = {{2}} AND "
+                                 "row_key = {{3}}",
+                                 table(source))),
+               parameters);
 }
 
 void Journal::append(Session& source, const std::string& relation,
@@ -83,12 +110,15 @@ void Journal::append(Session& source, const std::string& relation,
 
 Backlog Journal::backlog(Session& source) const {
   const std::array<Value, 1> parameters{migration_};
-  const Result found = source.query(
-      spell(source.dialect(),
+  const Result found = asked([&] {
+    return source.query(
+        spell(
+            source.dialect(),
             fmt::format("SELECT COUNT(*), MAX(age) FROM (SELECT {} AS age FROM {} WHERE migration "
                         "= {{1}} ORDER BY seq LIMIT {}) counted",
                         source.dialect().capture().age_ms(), table(source), kBacklogCounted)),
-      parameters);
+        parameters);
+  });
   Backlog backlog;
   backlog.entries = static_cast<std::uint64_t>(as_integer(found.rows.at(0).at(0)));
   backlog.more = backlog.entries == kBacklogCounted;
@@ -100,6 +130,13 @@ Backlog Journal::backlog(Session& source) const {
   return backlog;
 }
 
-void Journal::remove(Session& source) const { remove_own_rows(source, table(source), migration_); }
+void Journal::remove(Session& source, bool drop) const {
+  if (!exists(source)) return;
+  const std::array<Value, 1> parameters{migration_};
+  source.query(
+      spell(source.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table(source))),
+      parameters);
+  if (drop) source.execute(fmt::format("DROP TABLE {}", table(source)));
+}
 
 }  // namespace migrator

@@ -23,6 +23,7 @@ struct JournalEntry {
   std::string relation;  // the plan's name of the table
   // CaptureDialect::decode has the key of it. Absent: any row of the table may have changed.
   std::optional<std::string> row_key;
+  std::int64_t age_ms = 0;  // when it was read, by the server's clock
 };
 
 struct Backlog {
@@ -39,17 +40,21 @@ class Journal {
 
   // Makes the table if it is not there.
   void install(Session& source) const;
+  bool exists(Session& source) const;
   // The first entries, by their number. Throws Error(gate) if there is no journal, or if it is not
   // as it was made.
   std::vector<JournalEntry> read(Session& source, std::size_t limit) const;
   // Deletes exactly these.
   void retire(Session& source, std::span<const std::int64_t> seqs) const;
+  // Deletes every entry of this key: a person has settled what becomes of its row.
+  void forget(Session& source, const std::string& relation, const std::string& row_key) const;
   // Writes an entry, for a row that has to be copied again.
   void append(Session& source, const std::string& relation, const std::string& row_key) const;
   // Cheap enough to be asked every second: it counts no further than some 100,000.
   Backlog backlog(Session& source) const;
-  // Drops it, unless another migration has entries there.
-  void remove(Session& source) const;
+  // Deletes what is left of the migration's entries, and drops the table if `drop`: when no trigger
+  // of another migration writes to it any more.
+  void remove(Session& source, bool drop) const;
 
  private:
   std::string table(const Session& source) const;

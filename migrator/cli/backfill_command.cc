@@ -149,6 +149,12 @@ int run_backfill(const Invocation& invocation) {
     print_error(Error(ErrorKind::permanent, table.error).code(table.code).remedy(table.remedy));
   }
   if (failed) return kFailed;
+  if (last.relay && last.relay->refused > 0) {
+    print_error(Error(ErrorKind::data,
+                      fmt::format("{} changes were refused by the target, the last one: {}",
+                                  last.relay->refused, last.relay->refusal))
+                    .remedy("they stay in the journal; `migrate relay PLAN` tries them again"));
+  }
   if (rejects > 0) {
     std::fprintf(
         stderr,
@@ -156,7 +162,7 @@ int run_backfill(const Invocation& invocation) {
         static_cast<unsigned long long>(rejects));
     return kDifferences;
   }
-  return kDone;
+  return last.relay && last.relay->refused > 0 ? kDifferences : kDone;
 }
 
 }  // namespace migrator::cli

@@ -72,12 +72,8 @@ int run_rejects(const Invocation& invocation) {
       throw Error(ErrorKind::usage, "--resolve needs --id and --reason")
           .remedy("migrate rejects PLAN --resolve --id 7 --reason \"test row, not needed\"");
     }
-    const auto store = open_store(plan.checkpoint, invocation.line);
-    if (!store->reject(*id)) {
-      throw Error(ErrorKind::usage, fmt::format("there is no reject {}", *id))
-          .remedy("`migrate rejects PLAN` lists them");
-    }
-    store->resolve_reject(*id, options.get<std::string>("reason"));
+    MigrationRun(plan, invocation.interrupt, invocation.line)
+        .resolve_reject(*id, options.get<std::string>("reason"));
   }
   RetryReport report;
   if (options.flag("retry")) {

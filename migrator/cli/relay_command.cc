@@ -64,6 +64,11 @@ void print(const RelayProgress& progress) {
               human_count(progress.entries).c_str(), human_count(progress.rows).c_str(),
               human_count(progress.keys - std::min(progress.keys, progress.rows)).c_str(),
               relay_lag(progress).c_str());
+  if (progress.lag.count() > 0) {
+    std::printf("they arrived within %s (half of them), %s (99 %%)\n",
+                human_duration(progress.lag.quantile(0.5)).c_str(),
+                human_duration(progress.lag.quantile(0.99)).c_str());
+  }
   if (progress.deferred) {
     std::printf(
         "%s wait for chunks that are being copied: `migrate backfill PLAN` copies them to their "
@@ -86,6 +91,8 @@ nlohmann::json relay_json(const RelayProgress& progress) {
           {"backlog_is_more", progress.backlog.more},
           {"backlog_growth_per_second", progress.growth},
           {"lag_seconds", progress.backlog.oldest_seconds},
+          {"lag_seconds_p50", progress.lag.quantile(0.5)},
+          {"lag_seconds_p99", progress.lag.quantile(0.99)},
           {"waits_for", progress.waits_for}};
 }
 
@@ -127,7 +134,7 @@ int run_relay(const Invocation& invocation) {
   } else {
     print(last);
   }
-  if (last.refused == 0) return kDone;
+  if (last.refused == 0) return last.deferred > 0 ? kDifferences : kDone;
   print_error(Error(ErrorKind::data, fmt::format("{} changes were refused by the target, the last "
                                                  "one: {}",
                                                  last.refused, last.refusal))

@@ -148,7 +148,15 @@ void ChunkRecovery::bisect(const KeyRange& range) {
     all.where.clear();
     const std::uint64_t rows = sessions_.recovery->count(all, range);
     if (rows <= 1) {
-      reject(range, error);
+      // Which row it is: another one may have come beside it since.
+      const std::optional<Key> key = sessions_.recovery->nth_key(all, range, 1);
+      if (!key) return;  // deleted meanwhile
+      if (range.upper && encode_key(*key) == encode_key(*range.upper)) {
+        reject(*key, error);
+        return;
+      }
+      bisect({range.lower, key});
+      bisect({key, range.upper});
       return;
     }
     const std::optional<Key> middle = sessions_.recovery->nth_key(all, range, rows / 2);
@@ -199,18 +207,16 @@ std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
   }
 }
 
-void ChunkRecovery::reject(const KeyRange& range, const Error& error) {
-  const std::optional<Key> key = sessions_.recovery->nth_key(table_.route.read, range, 1);
-  if (!key) return;  // deleted meanwhile
+void ChunkRecovery::reject(const Key& key, const Error& error) {
   if (context_.journal && error.duplicate_key()) {
     Session& source = sessions_.recovery.session();
     context_.journal->append(source, table_.route.name,
-                             source.dialect().capture().encode(table_.route.read.key, *key));
+                             source.dialect().capture().encode(table_.route.read.key, key));
     return;
   }
   Reject reject;
   reject.table = table_.route.name;
-  reject.key = *key;
+  reject.key = key;
   reject.chunk = chunk_.number;
   reject.code = error.code();
   reject.error = error.what();

@@ -40,7 +40,7 @@ class ChunkRecovery {
   ChunkDone copy(Way way);
   void load(const KeyRange& range, LoadMode mode);
   void bisect(const KeyRange& range);
-  void reject(const KeyRange& range, const Error& error);
+  void reject(const Key& key, const Error& error);
   void open_sessions();
   void close_sessions(const Error& error);
 

@@ -1,10 +1,13 @@
 #include "migrator/engine/live_changes.h"
 
+#include <algorithm>
 #include <climits>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "migrator/relay/installation.h"
+#include "migrator/relay/schema_watch.h"
 
 namespace migrator {
 LiveChanges::LiveChanges(const Plan& plan, const Endpoints& endpoints, const ChunkFence& fence,
@@ -43,20 +46,37 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
   endpoints.source_options = CaptureInstallation::options(endpoints_.source_options);
   const Opened<Source> source = open_source(endpoints, interrupt_);
   const CaptureInstallation capture(plan_.name, journal_, source.session(), interrupt_);
+  const auto refuse = [&](const TableRoute* route, const std::string& what) {
+    if (again) {
+      store.mark_step(kMissed);
+      return;
+    }
+    throw Error(ErrorKind::gate, (route ? route->name + ": " : std::string()) + what +
+                                     ": changes may be missing in the journal")
+        .table(route ? route->name : "")
+        .remedy(
+            "begin the migration anew; or `migrate start PLAN --recapture` goes on, and what was "
+            "missed `migrate verify` shows once the journal is drained");
+  };
+  const bool known = !store.steps("capture:").empty();
+  if (known && !capture.journal_exists()) refuse(nullptr, "the journal of the source is gone");
   std::vector<const TableRoute*> missing;
   for (const TableRoute& route : routes) {
-    if (capture.complete(route)) continue;
-    if (store.step_done(step_of(route)) && !again) {
-      throw Error(ErrorKind::gate,
-                  fmt::format("{}: triggers of capture are gone from the source, or disabled: "
-                              "changes may be missing in the journal",
-                              route.name))
-          .table(route.name)
-          .remedy(
-              "`migrate start PLAN --recapture` makes them anew; what was missed meanwhile "
-              "`migrate verify` shows once the journal is drained");
+    const bool done = store.step_done(step_of(route));
+    const std::string prefix = "schema:" + route.name + ": ";
+    for (const std::string& step : store.steps(prefix)) {
+      const std::string what = difference(step.substr(prefix.size()), description(route.source));
+      if (done && !what.empty()) {
+        refuse(&route, "the source's table was altered (" + what + ")");
+        store.clear_step(step_of(route));
+      }
+      if (!what.empty()) store.clear_step(step);
     }
-    missing.push_back(&route);
+    if (done && !capture.complete(route)) {
+      refuse(&route, "triggers of capture are gone from the source, or disabled");
+      store.clear_step(step_of(route));
+    }
+    if (!store.step_done(step_of(route))) missing.push_back(&route);
   }
   lease_.install(target);
   capture.install_journal();
@@ -64,6 +84,7 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
   for (const TableRoute* route : missing) {
     interrupt_.check();
     capture.install(*route);
+    store.mark_step("schema:" + route->name + ": " + description(route->source));
     store.mark_step(step_of(*route));
     store.add_event({Clock::now(), "capture_installed", route->name, ""});
     names.push_back(route->name);
@@ -71,20 +92,36 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
   return names;
 }
 
-void LiveChanges::remove(const std::vector<TableRoute>& routes, Session& target) const {
+void LiveChanges::remove_triggers(const std::vector<TableRoute>& routes) const {
   Endpoints endpoints = endpoints_;
   endpoints.source_options = CaptureInstallation::options(endpoints_.source_options);
   const Opened<Source> source = open_source(endpoints, interrupt_);
   const CaptureInstallation capture(plan_.name, journal_, source.session(), interrupt_);
   for (const TableRoute& route : routes) capture.remove(route);
-  journal_.remove(source.session());
+}
+
+void LiveChanges::remove_tables(const std::vector<TableRoute>& routes, Session& target) const {
+  const Opened<Source> source = open_source(endpoints_, interrupt_);
+  bool others = false;
+  std::set<std::string> schemas{""};
+  for (const TableRoute& route : routes) schemas.insert(route.source.name.schema);
+  for (const std::string& schema : schemas) {
+    for (const TableSchema& table : source.session().catalog(schema).tables) {
+      others = others || std::any_of(table.triggers.begin(), table.triggers.end(),
+                                     [](const Trigger& trigger) {
+                                       return trigger.name.starts_with(kOwnPrefix);
+                                     });
+    }
+  }
+  journal_.remove(source.session(), !others);
   lease_.remove(target);
 }
 
 std::unique_ptr<Relay> LiveChanges::relay(const std::vector<TableRoute>& routes,
-                                          CheckpointStore& store, const RetryPolicy& retry) const {
-  return std::make_unique<Relay>(
-      routes, RelayContext{endpoints_, store, fence_, lease_, journal_, interrupt_, retry});
+                                          CheckpointStore& store, const RetryPolicy& retry,
+                                          bool watch_schema) const {
+  return std::make_unique<Relay>(routes, RelayContext{endpoints_, store, fence_, lease_, journal_,
+                                                      interrupt_, retry, watch_schema});
 }
 
 RetryPolicy BackgroundRelay::patience() {
@@ -97,6 +134,7 @@ BackgroundRelay::BackgroundRelay(Relay& relay)
         try {
           relay_.follow(stop);
         } catch (...) {
+          const std::lock_guard lock(mutex_);
           error_ = std::current_exception();
         }
       }) {}
@@ -109,6 +147,11 @@ BackgroundRelay::~BackgroundRelay() {
 void BackgroundRelay::stop() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
+  rethrow();
+}
+
+void BackgroundRelay::rethrow() const {
+  const std::lock_guard lock(mutex_);
   if (error_) std::rethrow_exception(error_);
 }
 

@@ -9,6 +9,8 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,18 +40,24 @@ class LiveChanges {
   };
   Prospect look(const std::vector<TableRoute>& routes, Session& source) const;
 
-  // The journal, the lease, and the triggers of every table that has them not. Returns the names of
-  // those tables. Throws Error(gate) where triggers are gone that were there before, as changes may
-  // have been missed, unless `again`.
+  // The journal, the lease, and the triggers of every table that this store does not know to have
+  // them. Returns the names of those tables. Throws Error(gate) where changes may have been missed,
+  // unless `again`: triggers or the journal are gone that were there before, or a table has been
+  // altered since. With `again` the store remembers that a verify has to find out what was missed.
   std::vector<std::string> install(const std::vector<TableRoute>& routes, CheckpointStore& store,
                                    Session& target, bool again) const;
 
-  // What install() has made of the source and the target.
-  void remove(const std::vector<TableRoute>& routes, Session& target) const;
+  // Takes the triggers away. Waits for the transactions that they have seen.
+  void remove_triggers(const std::vector<TableRoute>& routes) const;
+  // The rest of what install() has made, once the journal is empty.
+  void remove_tables(const std::vector<TableRoute>& routes, Session& target) const;
 
   // The routes outlive it.
   std::unique_ptr<Relay> relay(const std::vector<TableRoute>& routes, CheckpointStore& store,
-                               const RetryPolicy& retry) const;
+                               const RetryPolicy& retry, bool watch_schema = true) const;
+
+  // The store's step while changes may have been missed.
+  static constexpr std::string_view kMissed = "changes_missed";
 
  private:
   const Plan& plan_;
@@ -73,10 +81,13 @@ class BackgroundRelay {
   BackgroundRelay& operator=(const BackgroundRelay&) = delete;
 
   void stop();
+  // What it gave up at, if it did. It may be called while it runs.
+  void rethrow() const;
   RelayProgress progress() const { return relay_.progress(); }
 
  private:
   Relay& relay_;
+  mutable std::mutex mutex_;
   std::exception_ptr error_;
   std::jthread thread_;
 };

@@ -29,6 +29,9 @@ constexpr std::chrono::seconds kLastRelay{10};
 constexpr RetryPolicy kUniqueTries{
     .tries = 40, .first = std::chrono::milliseconds(250), .most = std::chrono::seconds(5)};
 
+// The store's step after which nothing is left to do.
+constexpr std::string_view kFinished = "finished";
+
 std::string random_id() {
   std::random_device device;
   std::string id;
@@ -295,8 +298,9 @@ void MigrationRun::refuse_lost_rows() {
     const std::uint64_t rows = done[route.name].rows;
     if (rows == 0) continue;
     const std::string table = target.dialect().quote(route.write.table);
+    // Where changes are followed the application may have deleted every row.
     if (route.target_exists &&
-        !target.query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty()) {
+        (live_ || !target.query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty())) {
       continue;
     }
     throw Error(ErrorKind::gate,
@@ -311,6 +315,10 @@ StartReport MigrationRun::start(const StartOptions& options) {
   StartReport report;
   CheckpointStore& checkpoint = store();
   refuse_changed_plan(checkpoint);
+  if (checkpoint.step_done(kFinished) || checkpoint.step_done("capture_removed")) {
+    throw Error(ErrorKind::gate, "this migration is finished: changes are no longer captured")
+        .remedy("`migrate finish PLAN` ends what is left of it; for another copy write a new plan");
+  }
   report.findings = resolve(options);
   Sides& both = sides();
   adopt_target(options, report);
@@ -379,7 +387,10 @@ BackfillResult MigrationRun::backfill(
     background.emplace(*relay);
   }
   hooks.tick = [&](const BackfillProgress& progress) {
-    if (relay) result.relay = relay->progress();
+    if (relay) {
+      result.relay = relay->progress();
+      background->rethrow();  // no copy goes on whose changes are not followed
+    }
     if (tick) tick(progress, result.relay);
   };
   // An index may take as long as it takes: over a session without the workers' limit.
@@ -448,42 +459,56 @@ RelayProgress MigrationRun::relay(bool follow, std::function<void(const RelayPro
   return relay->progress();
 }
 
+// Each step may be repeated: what a kill left undone the same command does.
 RelayProgress MigrationRun::finish() {
   refuse_changed_plan(store());
   require_started();
-  for (const TableProgress& table : store().tables()) {
-    if (table.state == TableState::finished) continue;
-    throw Error(ErrorKind::gate, fmt::format("{}: the backfill is not done", table.table))
-        .table(table.table)
-        .remedy("run `migrate backfill PLAN` to its end");
-  }
   RelayProgress progress;
-  if (LiveChanges::wanted(plan_)) {
+  if (store().step_done(kFinished)) return progress;
+  const bool live = LiveChanges::wanted(plan_);
+  if (live && !store().step_done("capture_removed")) {
     progress = relay(false, {});
-    if (progress.backlog.entries > 0) {
-      throw Error(
-          ErrorKind::gate,
-          fmt::format("{} changes of the source are not on the target yet{}",
-                      progress.backlog.entries,
-                      progress.refusal.empty() ? "" : "; the last one: " + progress.refusal))
-          .remedy("stop the writers of the source and run the same command again");
-    }
+    require_drained(progress);
   } else {
-    resolve({.allow_existing = true});
-    StartReport unused;
-    adopt_target({}, unused);
+    resolve({.allow_existing = true}, true);
+  }
+  for (const TableRoute& route : sides().routes) {
+    if (store().table(route.name).state == TableState::finished) continue;
+    throw Error(ErrorKind::gate, fmt::format("{}: the backfill is not done", route.name))
+        .table(route.name)
+        .remedy("run `migrate backfill PLAN` to its end");
   }
   if (const std::uint64_t rejects = store().open_rejects()) {
     throw Error(ErrorKind::gate, fmt::format("{} rows were refused by the target", rejects))
         .remedy("see `migrate rejects PLAN`: copy them, or settle them with a reason");
   }
+  if (store().step_done(LiveChanges::kMissed)) {
+    throw Error(ErrorKind::gate, "changes may have been missed, and no verify was clean since")
+        .remedy("run `migrate verify PLAN`, and mend what it finds");
+  }
+  if (live && !store().step_done("capture_removed")) {
+    // Removal waits for the last writers, and what they wrote is relayed before the journal goes.
+    live_->remove_triggers(sides().routes);
+    progress = live_->relay(sides().routes, store(), {}, false)->drain();
+    require_drained(progress);
+    store().mark_step("capture_removed");
+  }
   store().clear_step("target_finished");
   finish_tables(true);
-  Sides& both = sides();
-  if (live_) live_->remove(both.routes, both.target.session());
-  fence_.remove(both.target.session());
+  if (live) live_->remove_tables(sides().routes, sides().target.session());
+  store().mark_step(kFinished);
+  fence_.remove(sides().target.session());
   store().add_event({Clock::now(), "finished", "", command_});
   return progress;
+}
+
+void MigrationRun::require_drained(const RelayProgress& progress) {
+  if (progress.backlog.entries == 0) return;
+  throw Error(
+      ErrorKind::gate,
+      fmt::format("{} changes of the source are not on the target yet{}", progress.backlog.entries,
+                  progress.refusal.empty() ? "" : "; the last one: " + progress.refusal))
+      .remedy("stop the writers of the source and run the same command again");
 }
 
 void MigrationRun::complete_target(BackfillProgress& result) {
@@ -545,7 +570,8 @@ std::vector<TableComparison> MigrationRun::verify(
     const std::vector<std::string>& only, std::function<void(const TableComparison&)> tick) {
   refuse_changed_plan(store());
   // What has changed so far is compared as it is now.
-  if (LiveChanges::wanted(plan_) && store().migration()) {
+  const bool over = store().step_done(kFinished) || store().step_done("capture_removed");
+  if (LiveChanges::wanted(plan_) && store().migration() && !over) {
     relay(false, {});
   } else {
     resolve({.allow_existing = true}, true);
@@ -588,6 +614,10 @@ std::vector<TableComparison> MigrationRun::verify(
     if (tick) tick(result);
     results.push_back(std::move(result));
   }
+  const bool clean = std::all_of(results.begin(), results.end(), [](const auto& result) {
+    return result.complete && result.missing + result.extra + result.differing == 0;
+  });
+  if (clean && only.empty()) store().clear_step(LiveChanges::kMissed);
   return results;
 }
 
@@ -607,9 +637,25 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
     rejects = store().rejects(only, true, 1'000'000);
   }
   if (rejects.empty()) return report;
-  resolve({.allow_existing = true});
-  StartReport unused;
-  adopt_target({}, unused);
+  if (LiveChanges::wanted(plan_)) {
+    // Those of the relay are in the journal still, and it tries them now.
+    const std::uint64_t before = store().open_rejects();
+    relay(false, {});
+    report.resolved = before - std::min(before, store().open_rejects());
+    std::erase_if(rejects, [&](const Reject& reject) {
+      const bool of_relay = reject.chunk == kRejectOfRelay;
+      const std::optional<Reject> now = store().reject(reject.id);
+      const bool open = now && now->open;
+      if (of_relay && open) ++report.refused;
+      return of_relay || !open;
+    });
+    if (rejects.empty()) return report;
+  } else {
+    resolve({.allow_existing = true});
+    StartReport unused;
+    adopt_target({}, unused);
+  }
+  const std::uint64_t tried_before = report.resolved + report.refused;
   Pacer pacer(interrupt_);
   CopyContext context{endpoints_,
                       store(),
@@ -651,8 +697,31 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
       TargetSchema(sides().target.session()).after_load(route);
     }
   }
-  report.skipped = rejects.size() - report.resolved - report.refused;
+  report.skipped = rejects.size() - (report.resolved + report.refused - tried_before);
   return report;
+}
+
+void MigrationRun::resolve_reject(std::int64_t id, const std::string& reason) {
+  const std::optional<Reject> reject = store().reject(id);
+  if (!reject) {
+    throw Error(ErrorKind::usage, fmt::format("there is no reject {}", id))
+        .remedy("`migrate rejects PLAN` lists them");
+  }
+  if (reject->chunk == kRejectOfRelay && LiveChanges::wanted(plan_)) {
+    // Its entry would bring it back.
+    Sides& both = sides();
+    const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
+    Routes routes =
+        resolve_routes(plan_, around.source, around.target, both.source.session().dialect(),
+                       both.target.session().dialect());
+    for (const TableRoute& route : routes.tables) {
+      if (route.name != reject->table) continue;
+      const CaptureDialect& capture = both.source.session().dialect().capture();
+      live_->journal().forget(both.source.session(), route.name,
+                              capture.encode(route.read.key, reject->key));
+    }
+  }
+  store().resolve_reject(id, reason);
 }
 
 }  // namespace migrator

@@ -101,6 +101,10 @@ class MigrationRun {
   };
   RetryReport retry_rejects(const std::optional<std::int64_t>& id, const std::string& table);
 
+  // Counts a reject as settled, for a reason; a change that the relay could not bring over is no
+  // longer tried.
+  void resolve_reject(std::int64_t id, const std::string& reason);
+
   CheckpointStore& store();
 
  private:
@@ -118,6 +122,8 @@ class MigrationRun {
   void finish_tables(bool foreign_keys);
   // Throws Error(gate) unless start() has been there.
   void require_started();
+  // Throws Error(gate) while the journal has entries.
+  static void require_drained(const RelayProgress& progress);
 
   const Plan plan_;
   const Endpoints endpoints_;

@@ -54,6 +54,7 @@ class Preflight {
     check_types(route);
     if (!check_readable(route)) return;
     check_key(route);
+    if (LiveChanges::wanted(plan_)) check_spellings(route);
     if (route.target_exists && !options_.reads_only) {
       check_writable(route);
       check_transactional(route);
@@ -125,6 +126,27 @@ class Preflight {
       add(Severity::warning, route.name,
           "the source does not walk this key by an index: " + path.description,
           "each chunk may read the whole table; run ANALYZE on the source, or name another key");
+    }
+  }
+
+  // With the relay beside it a copy cannot tell a row that is there from one that only counts as
+  // the same.
+  void check_spellings(const TableRoute& route) {
+    const Dialect &from = source_.session().dialect(), &to = target_.session().dialect();
+    for (std::size_t at = 0; at < route.read.key.size(); ++at) {
+      const Column &source = route.read.key[at], &target = route.write.key[at];
+      const Looseness loose = to.looseness(target);
+      if (loose == Looseness::none || loose <= from.looseness(source)) continue;
+      const bool spaces = loose == Looseness::trailing_spaces;
+      add(spaces ? Severity::warning : Severity::error, route.name,
+          fmt::format(
+              "key column `{}` of the target takes texts for one that the source tells apart: "
+              "those that differ {}",
+              target.name, spaces ? "in spaces at their end" : "in case or accents, say"),
+          spaces
+              ? "where the source has such keys, `migrate verify` shows which row is missing"
+              : "give it a binary collation (utf8mb4_bin, BINARY, text in place of citext), or let "
+                "migrate make the table");
     }
   }
 

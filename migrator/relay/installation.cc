@@ -58,31 +58,45 @@ std::vector<std::string> CaptureInstallation::statements(const TableRoute& route
   return source_.dialect().capture().create_triggers(spec(route));
 }
 
-void CaptureInstallation::install(const TableRoute& route) const { run(statements(route), route); }
+void CaptureInstallation::install_journal() const {
+  run([&] { journal_.install(source_); }, "the journal");
+}
+
+void CaptureInstallation::install(const TableRoute& route) const {
+  run(
+      [&] {
+        for (const std::string& statement : statements(route)) source_.execute(statement);
+      },
+      route.name);
+}
 
 void CaptureInstallation::remove(const TableRoute& route) const {
-  run(source_.dialect().capture().drop_triggers(spec(route)), route);
+  run(
+      [&] {
+        for (const std::string& sql : source_.dialect().capture().drop_triggers(spec(route))) {
+          source_.execute(sql);
+        }
+      },
+      route.name);
 }
 
 // In one transaction, where DDL takes part in one; where each statement commits by itself, capture
 // is on from the last one.
-void CaptureInstallation::run(const std::vector<std::string>& statements,
-                              const TableRoute& route) const {
+void CaptureInstallation::run(const std::function<void()>& what, const std::string& of) const {
   Backoff backoff(kTries, interrupt_);
   while (true) {
     try {
       source_.begin();
-      for (const std::string& statement : statements) source_.execute(statement);
+      what();
       source_.commit();
       return;
     } catch (const Error& error) {
       source_.rollback();
       interrupt_.check();
       if (error.scope() == ErrorScope::session || !backoff.again(error)) {
-        throw Error(error.kind(), fmt::format("{}: the triggers of capture cannot be changed: {}",
-                                              route.name, error.what()))
+        throw Error(error.kind(),
+                    fmt::format("{}: capture cannot be put on or taken away: {}", of, error.what()))
             .code(error.code())
-            .table(route.name)
             .scope(error.scope())
             .remedy(error.remedy());
       }

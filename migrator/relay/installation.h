@@ -6,6 +6,7 @@
 // Threads: none of its own.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,14 @@ class CaptureInstallation {
 
   // What capture would not see, or cannot be put on at all.
   std::vector<Finding> gaps(const TableRoute& route) const;
-  // Every trigger is there and enabled, by what the route's catalog says.
+  // Every trigger of the table itself is there and enabled, by what the route's catalog says; those
+  // of its partitions are not looked at.
   bool complete(const TableRoute& route) const;
   // What install() would run.
   std::vector<std::string> statements(const TableRoute& route) const;
 
-  void install_journal() const { journal_.install(source_); }
+  bool journal_exists() const { return journal_.exists(source_); }
+  void install_journal() const;
   // Makes the triggers anew. When it returns, every change that commits from now on is in the
   // journal, and all others are visible. Throws Error(transient) when the table could not be locked
   // for some minutes.
@@ -39,7 +42,8 @@ class CaptureInstallation {
 
  private:
   CaptureSpec spec(const TableRoute& route) const;
-  void run(const std::vector<std::string>& statements, const TableRoute& route) const;
+  // `what` is done, in one transaction; `of` whom, for errors.
+  void run(const std::function<void()>& what, const std::string& of) const;
 
   const std::string migration_;
   const Journal& journal_;

@@ -25,8 +25,8 @@ using Time = std::chrono::steady_clock;
 constexpr std::size_t kFirstLimit = 2000, kLimitMost = 20'000, kHeldMost = 200'000;
 constexpr std::chrono::milliseconds kRoundShort = 250ms, kRoundLong = 1s;
 // Keys a statement that reads rows: what SQLite's parameters allow for keys of up to 32 columns.
-constexpr std::size_t kKeysPerRead = 1000;
-constexpr auto kIdle = 50ms;
+constexpr std::size_t kKeysPerRead = 1000, kReadBytes = 128 * 1024;
+constexpr std::chrono::milliseconds kIdle = 50ms;
 constexpr std::chrono::seconds kSchemaEvery = 10s, kBacklogEvery = 1s;
 // The first tries again come at once: mostly it is another row of the journal that is in the way.
 constexpr std::chrono::milliseconds kRefusedFirst = 100ms, kRefusedMost = 30s;
@@ -56,7 +56,7 @@ struct Relay::Item {
   std::size_t table = 0;  // of tables_
   std::optional<std::string> row_key;
   Key key;
-  std::vector<std::int64_t> seqs;
+  std::vector<std::size_t> entries;  // of the round's
 };
 
 struct Relay::Round {
@@ -96,7 +96,10 @@ std::vector<const TableRoute*> parents_first(const std::vector<TableRoute>& rout
 }  // namespace
 
 Relay::Relay(const std::vector<TableRoute>& routes, const RelayContext& context)
-    : context_(context), holders_(context.endpoints, context.interrupt), limit_(kFirstLimit) {
+    : context_(context),
+      holders_(context.endpoints, context.interrupt),
+      limit_(kFirstLimit),
+      idle_(kIdle) {
   for (const TableRoute* route : parents_first(routes)) {
     Table& table = tables_.emplace_back();
     table.route = route;
@@ -117,8 +120,9 @@ RelayProgress Relay::drain(const std::function<void(const RelayProgress&)>& tick
                            std::chrono::seconds most) {
   Backoff backoff(context_.retry, context_.interrupt);
   const Time::time_point began = Time::now();
-  while (most == 0s || Time::now() - began < most) {
-    const bool more = round_with_retry(backoff);
+  const auto over = [&] { return most != 0s && Time::now() - began >= most; };
+  while (!over()) {
+    const bool more = round_with_retry(backoff, over);
     if (tick) tick(progress());
     if (more) continue;
     if (!waits_for_a_try()) break;
@@ -132,10 +136,11 @@ RelayProgress Relay::drain(const std::function<void(const RelayProgress&)>& tick
 void Relay::follow(const std::stop_token& stop,
                    const std::function<void(const RelayProgress&)>& tick) {
   Backoff backoff(context_.retry, context_.interrupt);
-  while (!stop.stop_requested()) {
-    const bool more = round_with_retry(backoff);
+  const auto over = [&] { return stop.stop_requested(); };
+  while (!over()) {
+    const bool more = round_with_retry(backoff, over);
     if (tick) tick(progress());
-    if (!more && !context_.interrupt.sleep(kIdle)) context_.interrupt.check();
+    if (!more && !context_.interrupt.sleep(idle_)) context_.interrupt.check();
   }
 }
 
@@ -145,7 +150,8 @@ bool Relay::waits_for_a_try() const {
                      [](const auto& refusal) { return refusal.second.tries < kTriesAtOnce; });
 }
 
-bool Relay::round_with_retry(Backoff& backoff) {
+// over: asked before an outage is waited out.
+bool Relay::round_with_retry(Backoff& backoff, const std::function<bool()>& over) {
   while (true) {
     context_.interrupt.check();
     try {
@@ -161,6 +167,7 @@ bool Relay::round_with_retry(Backoff& backoff) {
         const std::lock_guard lock(mutex_);
         progress_.waits_for = error.what();
       }
+      if (over()) return false;
       if (!backoff.again(error)) throw;
     }
   }
@@ -196,15 +203,12 @@ bool Relay::round() {
   stop_point("relay_retired");
   round.retired = done.size();
   const std::size_t held_before = std::exchange(held_, round.read - round.retired);
-  if (held_ >= kHeldMost) {
-    throw Error(ErrorKind::permanent,
-                fmt::format("{} entries of the journal cannot be applied", held_))
-        .remedy("see `migrate rejects PLAN` for the reasons, and run the relay again");
-  }
+  // What is held back is read again each time: the more it is, the more seldom.
+  idle_ = round.retired > 0 ? kIdle
+                            : std::clamp<std::chrono::milliseconds>(held_ / 20 * 1ms, kIdle, 5s);
   adapt(round);
   const std::lock_guard lock(mutex_);
   ++progress_.rounds;
-  progress_.entries += done.size();
   progress_.deferred = round.deferred;
   progress_.refused = round.refused;
   if (round.refused == 0) progress_.refusal.clear();
@@ -214,8 +218,8 @@ bool Relay::round() {
 std::vector<std::int64_t> Relay::copy_changes(Round& round) {
   Session& source = source_.session();
   const std::size_t limit = std::min(limit_ + held_, kHeldMost);
-  std::vector<std::int64_t> done;
-  source.begin_snapshot();
+  std::vector<std::size_t> done;
+  renew_snapshot();
   const std::vector<JournalEntry> entries = context_.journal.read(source, limit);
   stop_point("relay_read");
   round.read = entries.size();
@@ -228,21 +232,48 @@ std::vector<std::int64_t> Relay::copy_changes(Round& round) {
     if (refusals_.empty()) break;
     const bool refused =
         refusals_.contains({tables_[item.table].route->name, item.row_key.value_or("")});
-    if (refused) round.refused += item.seqs.size();
+    if (refused) round.refused += item.entries.size();
   }
-  return done;
+  return count_done(entries, done, round);
+}
+
+// The numbers of the entries that are done.
+std::vector<std::int64_t> Relay::count_done(const std::vector<JournalEntry>& entries,
+                                            const std::vector<std::size_t>& done,
+                                            const Round& round) {
+  std::vector<std::int64_t> seqs;
+  const double since = std::chrono::duration<double>(Time::now() - round.began).count();
+  const std::lock_guard lock(mutex_);
+  for (const std::size_t at : done) {
+    seqs.push_back(entries[at].seq);
+    progress_.lag.add(since + static_cast<double>(entries[at].age_ms) / 1000);
+  }
+  progress_.entries += done.size();
+  return seqs;
+}
+
+// Of the journal and the rows; or, after an error, of the rows alone, which may be read at any time
+// after the journal.
+void Relay::renew_snapshot() {
+  std::vector<TableName> names;
+  for (const Table& table : tables_) names.push_back(table.route->source.name);
+  source_.session().rollback();
+  source_.session().begin_snapshot(names);
 }
 
 // The keys that are to be made equal, each once, in the order of the tables; without those that
 // wait for their next try.
 std::vector<Relay::Item> Relay::items_of(const std::vector<JournalEntry>& entries, Round& round) {
   std::unordered_map<std::string_view, std::size_t> tables;
-  for (std::size_t at = 0; at < tables_.size(); ++at) tables[tables_[at].route->name] = at;
+  for (std::size_t table = 0; table < tables_.size(); ++table) {
+    tables[tables_[table].route->name] = table;
+  }
   std::vector<std::unordered_map<std::string_view, std::size_t>> seen(tables_.size());
   std::vector<Item> items;
   const CaptureDialect& capture = source_.session().dialect().capture();
   const Time::time_point now = Time::now();
-  for (const JournalEntry& entry : entries) {
+  for (std::size_t at = 0; at < entries.size(); ++at) {
+    const JournalEntry& entry = entries[at];
     const auto table = tables.find(entry.relation);
     if (table == tables.end()) {
       throw Error(ErrorKind::gate, fmt::format("the journal has changes of `{}`, which is no table "
@@ -267,9 +298,9 @@ std::vector<Relay::Item> Relay::items_of(const std::vector<JournalEntry>& entrie
       if (entry.row_key) {
         item.key = capture.decode(tables_[item.table].route->read.key, *entry.row_key);
       }
-      item.seqs.push_back(entry.seq);
+      item.entries.push_back(at);
     } else {
-      items[place->second].seqs.push_back(entry.seq);
+      items[place->second].entries.push_back(at);
     }
   }
   std::stable_sort(items.begin(), items.end(),
@@ -301,7 +332,7 @@ void Relay::leave_in_flight(std::vector<Item>& items, std::size_t& deferred) {
     for (std::size_t at = first; at < end; ++at) {
       const bool leave = ranges != in_flight.end() && (!items[at].row_key || inside.at(key++));
       if (leave) {
-        deferred += items[at].seqs.size();
+        deferred += items[at].entries.size();
       } else {
         kept.push_back(std::move(items[at]));
       }
@@ -312,13 +343,14 @@ void Relay::leave_in_flight(std::vector<Item>& items, std::size_t& deferred) {
 }
 
 // `alone`: it is a part of what has failed as a whole, and no more rows may join it.
-void Relay::apply(std::vector<Item> items, bool alone, std::vector<std::int64_t>& done) {
+void Relay::apply(std::vector<Item> items, bool alone, std::vector<std::size_t>& done) {
   context_.interrupt.check();
   try {
     write(items);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
     target_.session().rollback();
+    renew_snapshot();  // a stream of rows that was left in its middle may have spoiled it
     if (error.duplicate_key() && !alone && add_holders(items)) {
       // What then still stands in the way is in a chunk that is being copied.
       apply(std::move(items), true, done);
@@ -331,7 +363,9 @@ void Relay::apply(std::vector<Item> items, bool alone, std::vector<std::int64_t>
     }
     return;
   }
-  for (const Item& item : items) done.insert(done.end(), item.seqs.begin(), item.seqs.end());
+  for (const Item& item : items) {
+    done.insert(done.end(), item.entries.begin(), item.entries.end());
+  }
   settle(items);
 }
 
@@ -375,50 +409,61 @@ bool Relay::add_holders(std::vector<Item>& items) {
   return added;
 }
 
-// One transaction.
+// One transaction. Whole tables are made equal by transactions of their own, first.
 void Relay::write(std::span<Item> items) {
+  for (const Item& item : items) {
+    if (item.row_key || copy_whole(item.table)) continue;
+    throw Error(ErrorKind::data, fmt::format("{}: some rows cannot be made equal after a TRUNCATE",
+                                             tables_[item.table].route->name))
+        .table(tables_[item.table].route->name);
+  }
   Session& session = target_.session();
   session.begin();
   context_.lease.check(session, *epoch_);
   for (std::size_t first = 0; first < items.size();) {
-    std::size_t end = first + 1;
-    if (items[first].row_key) {
-      while (end < items.size() && items[end].table == items[first].table && items[end].row_key) {
-        ++end;
-      }
-      replace(tables_[items[first].table], items.subspan(first, end - first));
-    } else {
-      copy_whole(tables_[items[first].table]);
+    std::size_t end = first;
+    while (end < items.size() && items[end].table == items[first].table && items[end].row_key) {
+      ++end;
     }
-    first = end;
+    if (end > first) replace(tables_[items[first].table], items.subspan(first, end - first));
+    first = std::max(end, first + 1);
   }
   stop_point("relay_written");
   session.commit();
   stop_point("relay_committed");
 }
 
+// How its rows and keys travel; found out once.
+void Relay::prepare(Table& table) {
+  if (table.form) return;
+  const TableRoute& route = *table.route;
+  const std::vector<RowLayout> takes = target_->layouts(table.key_write);
+  for (const RowLayout& layout : source_->key_layouts(table.key_spec)) {
+    if (std::find(takes.begin(), takes.end(), layout) == takes.end()) continue;
+    table.key_layout = layout;
+    break;
+  }
+  if (table.key_layout == cells_layout()) {
+    table.key_transcoder.emplace(route.read.key, route.write.key, route.name);
+  }
+  table.form = row_form(route, *source_, *target_);
+}
+
 void Relay::replace(Table& table, std::span<Item> items) {
   const TableRoute& route = *table.route;
-  if (!table.form) {
-    table.form = row_form(route, *source_, *target_);
-    const std::vector<RowLayout> takes = target_->layouts(table.key_write);
-    for (const RowLayout& layout : source_->key_layouts(table.key_spec)) {
-      if (std::find(takes.begin(), takes.end(), layout) == takes.end()) continue;
-      table.key_layout = layout;
-      break;
-    }
-    if (table.key_layout == cells_layout()) {
-      table.key_transcoder.emplace(route.read.key, route.write.key, route.name);
-    }
-  }
+  prepare(table);
   std::vector<Key> keys;
   for (const Item& item : items) keys.push_back(item.key);
   RowBatch batch;
   source_->key_cells(table.key_spec, keys, table.key_layout, batch);
   if (table.key_transcoder) table.key_transcoder->apply(batch);
   const auto sink = target_->replace(route.write, batch, table.key_layout, table.form->layout);
-  for (std::size_t first = 0; first < keys.size(); first += kKeysPerRead) {
-    const std::size_t count = std::min(kKeysPerRead, keys.size() - first);
+  for (std::size_t first = 0, count = 0; first < keys.size(); first += count) {
+    std::size_t bytes = 0;
+    for (count = 0; first + count < keys.size() && count < kKeysPerRead && bytes < kReadBytes;
+         ++count) {
+      bytes += items[first + count].row_key->size();
+    }
     const auto rows = source_->read_keys(
         route.read, std::span<const Key>(keys).subspan(first, count), table.form->layout);
     while (rows->next(batch)) {
@@ -432,23 +477,25 @@ void Relay::replace(Table& table, std::span<Item> items) {
   progress_.rows += count.inserted;
 }
 
-// After a TRUNCATE: every row of the target goes, and those come that the source has now. Rows that
-// come to the source later have entries of their own.
-void Relay::copy_whole(Table& table) {
-  const TableRoute& route = *table.route;
-  if (!table.form) table.form = row_form(route, *source_, *target_);
-  Session& session = target_.session();
-  session.execute("DELETE FROM " + session.dialect().quote(route.write.table));
-  const auto rows = source_->read(route.read, {}, table.form->layout);
-  const auto sink = target_->load(route.write, table.form->layout, LoadMode::direct);
-  RowBatch batch;
-  while (rows->next(batch)) {
-    if (table.form->transcoder) table.form->transcoder->apply(batch);
-    sink->write(batch);
-  }
-  const LoadCount count = sink->finish();
-  const std::lock_guard lock(mutex_);
-  progress_.rows += count.inserted;
+// After a TRUNCATE: every row that the target has is made equal to the source's, which mostly has
+// none for it. Rows that the source has and the target has not have entries of their own. False if
+// some could not be.
+bool Relay::copy_whole(std::size_t table) {
+  const TableRoute& route = *tables_[table].route;
+  const std::size_t refused_before = helpers_refused_;
+  std::optional<Key> after;
+  do {
+    std::vector<Item> items;
+    for (Key& key : holders_.next_keys(route, *source_, after, kKeysPerRead)) {
+      Item& item = items.emplace_back();
+      item.table = table;
+      item.row_key = "";  // no entry's
+      item.key = std::move(key);
+    }
+    std::vector<std::size_t> none;
+    if (!items.empty()) apply(std::move(items), true, none);
+  } while (after);
+  return helpers_refused_ == refused_before;
 }
 
 // Nothing stands against these any more.
@@ -461,7 +508,10 @@ void Relay::settle(std::span<Item> items) {
 }
 
 void Relay::refuse(const Item& item, const Error& error) {
-  if (item.seqs.empty()) return;  // it was only to make room for others
+  if (item.entries.empty()) {
+    ++helpers_refused_;
+    return;
+  }
   const std::string& table = tables_[item.table].route->name;
   Refusal& refusal = refusals_[{table, item.row_key.value_or("")}];
   ++refusal.tries;
@@ -501,7 +551,11 @@ void Relay::settle_rejects(std::span<Item> items) {
     if (rejects_.empty()) break;
     const auto reject = rejects_.find(name_of(tables_[item.table].route->name, item.key));
     if (reject == rejects_.end()) continue;
-    context_.store.resolve_reject(reject->second, "relayed");
+    try {
+      context_.store.resolve_reject(reject->second, "relayed");
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::usage) throw;  // a chunk that is copied again has forgotten it
+    }
     rejects_.erase(reject);
   }
   rejects_known_ = context_.store.open_rejects();
@@ -517,7 +571,7 @@ void Relay::adapt(const Round& round) {
 }
 
 void Relay::watch_schema() {
-  if (Time::now() - schema_seen_ < kSchemaEvery) return;
+  if (!context_.watch_schema || Time::now() - schema_seen_ < kSchemaEvery) return;
   std::vector<const TableRoute*> routes;
   for (const Table& table : tables_) routes.push_back(table.route);
   refuse_altered_tables(source_.session(), routes);

@@ -37,6 +37,7 @@
 #include "migrator/copy/backoff.h"
 #include "migrator/copy/endpoints.h"
 #include "migrator/copy/table_copy.h"
+#include "migrator/relay/lag.h"
 #include "migrator/relay/unique_holders.h"
 #include "plans/route.h"
 
@@ -50,6 +51,7 @@ struct RelayProgress {
   std::uint64_t deferred = 0;  // entries of the last round whose chunk is being copied
   std::uint64_t refused = 0;   // entries whose row the target does not take
   std::string refusal;         // why, of the last one of these; without values
+  Lag lag;                     // of the entries
   Backlog backlog;
   double growth = 0;      // entries/s by which the backlog has changed lately
   std::string waits_for;  // an error that is being tried again: a server that is away; "" if none
@@ -64,6 +66,7 @@ struct RelayContext {
   const Journal& journal;
   Interrupt& interrupt;
   RetryPolicy retry;
+  bool watch_schema = true;  // false while capture is taken away
 };
 
 class Relay {
@@ -94,7 +97,9 @@ class Relay {
   bool round();
   // Steps 1 to 3. Returns what step 4 has to delete.
   std::vector<std::int64_t> copy_changes(Round& round);
-  bool round_with_retry(Backoff& backoff);
+  std::vector<std::int64_t> count_done(const std::vector<JournalEntry>& entries,
+                                       const std::vector<std::size_t>& done, const Round& round);
+  bool round_with_retry(Backoff& backoff, const std::function<bool()>& over);
   bool waits_for_a_try() const;
   void connect();
   void close(const Error& error);
@@ -102,11 +107,13 @@ class Relay {
   void watch_backlog();
   std::vector<Item> items_of(const std::vector<JournalEntry>& entries, Round& round);
   void leave_in_flight(std::vector<Item>& items, std::size_t& deferred);
-  void apply(std::vector<Item> items, bool alone, std::vector<std::int64_t>& done);
+  void apply(std::vector<Item> items, bool alone, std::vector<std::size_t>& done);
   bool add_holders(std::vector<Item>& items);
   void write(std::span<Item> items);
+  void prepare(Table& table);
   void replace(Table& table, std::span<Item> items);
-  void copy_whole(Table& table);
+  void renew_snapshot();
+  bool copy_whole(std::size_t table);
   void settle(std::span<Item> items);
   void refuse(const Item& item, const Error& error);
   void settle_rejects(std::span<Item> items);
@@ -118,8 +125,10 @@ class Relay {
   Opened<Target> target_;
   UniqueHolders holders_;
   std::optional<std::uint64_t> epoch_;
-  std::size_t limit_;     // entries a round, beside those that are held back
-  std::size_t held_ = 0;  // entries that the last round left
+  std::size_t limit_;                // entries a round, beside those that are held back
+  std::size_t held_ = 0;             // entries that the last round left
+  std::size_t helpers_refused_ = 0;  // keys of no entry that could not be made equal
+  std::chrono::milliseconds idle_;   // before the next round, if this one had nothing to do
   std::map<std::pair<std::string, std::string>, Refusal> refusals_;      // by table and key's text
   std::map<std::pair<std::string, std::string>, std::int64_t> rejects_;  // ids of open ones
   std::uint64_t rejects_known_ = 0;

@@ -26,27 +26,47 @@ std::set<std::string> own_triggers(const TableSchema& table) {
 
 }  // namespace
 
-std::string difference(const TableSchema& before, const TableSchema& now) {
+std::string description(const TableSchema& table) {
   std::string text;
-  for (const Column& column : before.columns) {
-    const Column* found = now.find_column(column.name);
-    if (found == nullptr) {
-      add(text, fmt::format("column {} is gone", column.name));
-    } else if (found->native_type != column.native_type) {
-      add(text, fmt::format("column {} was {}, is {}", column.name, column.native_type,
-                            found->native_type));
-    } else if (found->generated != column.generated) {
-      add(text, fmt::format("column {} is {}generated", column.name,
-                            found->generated ? "" : "no longer "));
-    }
+  for (const Column& column : table.columns) {
+    add(text, fmt::format("column {} {}{}{}{}", column.name, column.native_type,
+                          column.charset.empty() ? "" : " " + column.charset,
+                          column.collation.empty() ? "" : " " + column.collation,
+                          column.generated ? " generated" : ""));
   }
-  for (const Column& column : now.columns) {
-    if (before.find_column(column.name) == nullptr) {
-      add(text, fmt::format("column {} is new", column.name));
+  std::string key;
+  for (const std::string& name : table.primary_key) key += (key.empty() ? "" : ", ") + name;
+  add(text, "primary key (" + key + ")");
+  for (const TableName& partition : table.partitions) add(text, "partition " + partition.text());
+  return text;
+}
+
+std::string difference(const std::string& before, const std::string& now) {
+  const auto parts = [](const std::string& text) {
+    std::vector<std::string> lines;
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = std::min(text.find("; ", at), text.size());
+      lines.push_back(text.substr(at, end - at));
+      at = end + 2;
     }
+    return lines;
+  };
+  const std::vector<std::string> old_lines = parts(before), new_lines = parts(now);
+  const auto has = [](const std::vector<std::string>& lines, const std::string& line) {
+    return std::find(lines.begin(), lines.end(), line) != lines.end();
+  };
+  std::string text;
+  for (const std::string& line : old_lines) {
+    if (!has(new_lines, line)) add(text, "was: " + line);
   }
-  if (before.primary_key != now.primary_key) add(text, "the primary key has changed");
-  if (before.partitions != now.partitions) add(text, "the partitions have changed");
+  for (const std::string& line : new_lines) {
+    if (!has(old_lines, line)) add(text, "is: " + line);
+  }
+  return text;
+}
+
+std::string difference(const TableSchema& before, const TableSchema& now) {
+  std::string text = difference(description(before), description(now));
   const std::set<std::string> left = own_triggers(now);
   for (const std::string& trigger : own_triggers(before)) {
     if (!left.contains(trigger)) add(text, fmt::format("trigger {} is gone or disabled", trigger));

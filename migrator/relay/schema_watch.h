@@ -12,7 +12,14 @@
 
 namespace migrator {
 
-// What is different, for a person: "column note: was text, is varchar(20)"; "" for nothing.
+// A captured table as a line of text that is kept in the checkpoint store: its columns with types
+// and collations, its key, its partitions.
+std::string description(const TableSchema& table);
+// What two such lines differ in, for a person; "" for nothing.
+std::string difference(const std::string& before, const std::string& now);
+
+// What is different, triggers of capture included, for a person: "column note: was text, is
+// varchar(20)"; "" for nothing.
 std::string difference(const TableSchema& before, const TableSchema& now);
 
 // Reads the source's catalog anew. Throws Error(gate) with what is different.

@@ -67,13 +67,34 @@ std::vector<std::size_t> UniqueHolders::columns_of(const TableRoute& route,
   return columns;
 }
 
+void UniqueHolders::open() {
+  if (reader_) return;
+  reader_.side =
+      endpoints_.target_adapter().open_source(endpoints_.target_url, endpoints_.target_options);
+  reader_.registration = interrupt_.watch(reader_.session());
+}
+
+std::vector<Key> UniqueHolders::next_keys(const TableRoute& route, Source& source,
+                                          std::optional<Key>& after, std::uint64_t count) {
+  open();
+  const ReadSpec held{route.write.table, route.write.key, route.write.key, "", Misfits::refuse};
+  const Transcoder back(route.write.key, route.read.key, route.name);
+  const KeyRange range{after, reader_->nth_key(held, {after, {}}, count)};
+  std::vector<Key> keys;
+  RowBatch batch;
+  const auto rows = reader_->read(held, range, cells_layout(), ReadOrder::any);
+  while (rows->next(batch)) {
+    back.apply(batch);
+    const std::vector<Key> some = source.keys_of(route.read, batch);
+    keys.insert(keys.end(), some.begin(), some.end());
+  }
+  after = range.upper;
+  return keys;
+}
+
 std::vector<Key> UniqueHolders::find(const TableRoute& route, Source& source,
                                      std::span<const Key> keys) {
-  if (!reader_) {
-    reader_.side =
-        endpoints_.target_adapter().open_source(endpoints_.target_url, endpoints_.target_options);
-    reader_.registration = interrupt_.watch(reader_.session());
-  }
+  open();
   std::vector<std::vector<std::string>> indexes;
   if (!route.target.primary_key.empty()) indexes.push_back(route.target.primary_key);
   // Those of `wanted` are made when the rows are in.
@@ -115,24 +136,35 @@ void UniqueHolders::find_by(const TableRoute& route, const std::vector<std::size
   const Transcoder back(route.write.key, route.read.key, name);
   // Each side's session gives one stream at a time, and answers nothing else meanwhile.
   std::vector<Key> wanted;
+  std::vector<RowBatch> needs;
   RowBatch batch;
   {
     const auto rows = source.read_keys(needed, keys, cells_layout());
     while (rows->next(batch)) {
       there.apply(batch, Misfits::mark);
-      const std::vector<Key> some = reader_->keys_of(held, without_nulls(batch));
-      wanted.insert(wanted.end(), some.begin(), some.end());
+      needs.push_back(without_nulls(batch));
     }
   }
-  for (std::size_t first = 0; first < wanted.size(); first += kKeysPerRead) {
-    const std::size_t count = std::min(kKeysPerRead, wanted.size() - first);
-    const auto in_the_way = reader_->read_keys(
-        held, std::span<const Key>(wanted).subspan(first, count), cells_layout());
-    while (in_the_way->next(batch)) {
-      back.apply(batch, Misfits::mark);
-      const std::vector<Key> some = source.keys_of(route.read, without_nulls(batch));
-      holders.insert(holders.end(), some.begin(), some.end());
+  try {
+    for (const RowBatch& rows : needs) {
+      const std::vector<Key> some = reader_->keys_of(held, rows);
+      wanted.insert(wanted.end(), some.begin(), some.end());
     }
+    for (std::size_t first = 0; first < wanted.size(); first += kKeysPerRead) {
+      const std::size_t count = std::min(kKeysPerRead, wanted.size() - first);
+      const auto in_the_way = reader_->read_keys(
+          held, std::span<const Key>(wanted).subspan(first, count), cells_layout());
+      while (in_the_way->next(batch)) {
+        back.apply(batch, Misfits::mark);
+        const std::vector<Key> some = source.keys_of(route.read, without_nulls(batch));
+        holders.insert(holders.end(), some.begin(), some.end());
+      }
+    }
+  } catch (const Error& error) {
+    // Rows cannot be looked for by every type (MySQL's FLOAT). Then they are not found, and the row
+    // that needs the value waits for the one that has it.
+    const bool by_type = error.kind() == ErrorKind::data || error.kind() == ErrorKind::permanent;
+    if (!by_type || error.scope() == ErrorScope::session) throw;
   }
 }
 

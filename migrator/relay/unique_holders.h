@@ -1,11 +1,13 @@
-// Who is in the way: the rows of the target that hold a unique value which rows of the source need.
+// Keys of rows that the target has, in the words of the source.
 //
-// On the source the value has moved from one row to the other, so the row that still has it on the
-// target is out of date, and can be made equal together with the one that needs it.
+// Of those in the way, above all: rows of the target that hold a unique value which rows of the
+// source need. On the source the value has moved from one row to the other, so the row that still
+// has it on the target is out of date, and can be made equal together with the one that needs it.
 //
 // Threads: none of its own.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,10 +25,16 @@ class UniqueHolders {
   // a unique index other than the key's. Some may be among the keys themselves. Rows whose key or
   // value has no form on the other side are left out.
   std::vector<Key> find(const TableRoute& route, Source& source, std::span<const Key> keys);
+  // The keys of the next rows that the target has, some `count` of them, behind `after`; which
+  // becomes the target's own key of the last one, or absent at the end. Throws Error(permanent)
+  // where there is no way back from the key's types.
+  std::vector<Key> next_keys(const TableRoute& route, Source& source, std::optional<Key>& after,
+                             std::uint64_t count);
   // The session to the target is lost.
   void close() { reader_.close(); }
 
  private:
+  void open();
   // The columns of the route that the index is on; empty if one of them does not travel.
   static std::vector<std::size_t> columns_of(const TableRoute& route,
                                              const std::vector<std::string>& index);

@@ -23,6 +23,10 @@ EXIT_BAR_MISSED = 3
 
 RATE = "rows_per_s"
 MEMORY = "peak_rss_mib"
+CHANGES = "changes_per_s"
+LAG = "lag_p99_ms"
+UNITS = {RATE: "rows/s", MEMORY: "MiB", CHANGES: "changes/s", LAG: "ms"}
+LOWER_IS_BETTER = {MEMORY, LAG}
 
 
 class RunFailed(Exception):
@@ -135,7 +139,7 @@ class Result:
             return False
         if self.bar is None or self.ratio is None:
             return None
-        return self.ratio <= self.bar if self.metric == MEMORY else self.ratio >= self.bar
+        return self.ratio <= self.bar if self.metric in LOWER_IS_BETTER else self.ratio >= self.bar
 
     def document(self):
         out = {"case": self.case, "metric": self.metric, "rows": self.rows,
@@ -145,7 +149,7 @@ class Result:
                "reference_max": _most(self.reference_values),
                "ratio": None if self.ratio is None else round(self.ratio, 4),
                "turn_ratios": self.turn_ratios, "bar": self.bar,
-               "better": "lower" if self.metric == MEMORY else "higher", "pass": self.passed,
+               "better": "lower" if self.metric in LOWER_IS_BETTER else "higher", "pass": self.passed,
                "runs": max(len(self.values), len(self.reference_values))}
         if self.error:
             out["error"] = self.error
@@ -205,7 +209,7 @@ def measure(case, runs, with_subject, say, speeds):
 
 
 def unit(metric):
-    return "MiB" if metric == MEMORY else "rows/s"
+    return UNITS[metric]
 
 
 def exit_status(results):
@@ -236,14 +240,14 @@ def _spread(values, metric):
     text = f"{statistics.median(values):,.0f}"
     if len(values) > 1:
         text += f" ({min(values):,.0f}-{max(values):,.0f})"
-    return text + ("" if metric == RATE else " MiB")
+    return text + ("" if metric == RATE else " " + unit(metric))
 
 
 def table(results):
     lines = [("case", "migrate", "against", "figure", "ratio", "bar", "result")]
     for r in results:
         verdict = {None: "", True: "pass", False: "FAILED" if r.error else "MISSED"}[r.passed]
-        bar = "-" if r.bar is None else ("<= " if r.metric == MEMORY else ">= ") + f"{r.bar:g}"
+        bar = "-" if r.bar is None else ("<= " if r.metric in LOWER_IS_BETTER else ">= ") + f"{r.bar:g}"
         lines.append((r.case, _spread(r.values, r.metric), r.reference, _spread(r.reference_values, r.metric),
                       "-" if r.ratio is None else f"{r.ratio:.3f}", bar, verdict))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
@@ -268,7 +272,7 @@ def machine():
 
 def report(bench, rows, results, speeds, versions, settings, json_file):
     """Prints the table, writes the JSON, and gives the exit status."""
-    print(f"\nscripts/bench.sh {bench}: {rows:,} rows of `orders`, rows/s unless it says MiB,"
+    print(f"\nscripts/bench.sh {bench}: {rows:,} rows, rows/s unless it says otherwise,"
           f" median (min-max)\n\n{table(results)}\n")
     spreads = noise(results)
     for result in results:

@@ -242,6 +242,31 @@ TEST_P(SqliteCapture, SeesWhatReplaceDeletes) {
   EXPECT_EQ(db.value("SELECT group_concat(id) FROM t"), "9");
 }
 
+TEST_P(SqliteCapture, ReadsTheKeysOfFilesInUtf16) {
+  for (const std::string encoding : {"UTF-16le", "UTF-16be"}) {
+    SCOPED_TRACE(encoding);
+    const TestDatabase other = TestDatabase::on(GetParam());
+    other.exec("PRAGMA encoding = '" + encoding +
+               "'; CREATE TABLE t (k TEXT PRIMARY KEY NOT NULL, v INT);");
+    const auto target = open_target(other);
+    Session& session = target->session();
+    session.execute(capture().create_journal(""));
+    CaptureSpec spec;
+    spec.migration = "m";
+    spec.relation = "t";
+    spec.table = table(session, "t");
+    spec.key = read_spec(spec.table).key;
+    for (const std::string& sql : capture().create_triggers(spec)) session.execute(sql);
+    std::set<std::string> keys{"plain", "na\xC3\xAFve", "\xE2\x82\xAC", "\xF0\x9F\x98\x80 a"};
+    for (const std::string& key : keys) other.exec("INSERT INTO t VALUES ('" + key + "', 1);");
+    std::set<std::string> seen;
+    for (const auto& row : session.query("SELECT row_key FROM _migrator_journal").rows) {
+      seen.insert(std::get<std::string>(capture().decode(spec.key, as_text(row[0])).at(0)));
+    }
+    EXPECT_EQ(seen, keys);
+  }
+}
+
 TEST_P(SqliteCapture, IsRefusedWhereReplaceCouldNotBeFollowed) {
   db.exec(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT); CREATE UNIQUE INDEX part ON t(u) WHERE id "

@@ -76,7 +76,9 @@ TEST(StopPoints, KnowsEveryPoint) {
     const std::string source = text.str();
     for (std::sregex_iterator found(source.begin(), source.end(), call), end; found != end;
          ++found) {
-      in_source.insert((*found)[1]);
+      // Those of a relay's round: tests/live/interleavings_test.cc.
+      const std::string name = (*found)[1];
+      if (!name.starts_with("relay_")) in_source.insert(name);
     }
   }
   for (const Point& point : kPoints) {

@@ -16,6 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+using testing::UnorderedElementsAreArray;
 
 using Pair = std::pair<ServerKind, ServerKind>;
 
@@ -168,18 +169,42 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
   EXPECT_THAT(keys_of(planned), ElementsAre("bytes", "findings", "name", "plan", "ready", "rows",
                                             "source", "tables", "target", "yaml"));
   EXPECT_THAT(keys_of(planned["tables"][0]), ElementsAre("bytes", "rows", "rows_scanned", "table"));
+  // With a warning for `check` to print.
+  std::string quiet = migration.read("plan.yaml");
+  quiet.replace(quiet.find("capture: trigger"), 16, "capture: none");
+  migration.write("quiet.yaml", quiet);
   const json checked = keys({"check", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(checked), ElementsAre("findings", "ready", "statements"));
-  EXPECT_THAT(keys_of(checked["findings"][0]), ElementsAre("remedy", "severity", "table", "text"));
+  EXPECT_THAT(keys_of(keys({"check", "quiet.yaml", "--json"})["findings"][0]),
+              ElementsAre("remedy", "severity", "table", "text"));
   EXPECT_THAT(keys_of(keys({"start", "plan.yaml", "--json"})),
-              ElementsAre("findings", "resumed", "tables_created"));
+              ElementsAre("captured", "findings", "resumed", "tables_created"));
   const auto status_keys =
       ElementsAre("checkpoint", "events", "id", "name", "owner", "paused", "plan_fingerprint",
                   "running", "settings", "tables", "verify");
   const json filled = keys({"backfill", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(filled),
               ElementsAre("bytes", "complete", "copy_seconds", "finish_seconds", "interrupted",
-                          "rejects", "rows", "seconds", "tables", "warnings"));
+                          "rejects", "relay", "rows", "seconds", "tables", "warnings"));
+  const std::vector<std::string> of_a_relay{"backlog",
+                                            "backlog_growth_per_second",
+                                            "backlog_is_more",
+                                            "deferred",
+                                            "entries",
+                                            "keys",
+                                            "lag_seconds",
+                                            "lag_seconds_p50",
+                                            "lag_seconds_p99",
+                                            "refusal",
+                                            "refused",
+                                            "rounds",
+                                            "rows",
+                                            "waits_for"};
+  std::vector<std::string> with_its_error = of_a_relay;
+  with_its_error.insert(with_its_error.end(), {"error", "remedy"});
+  EXPECT_THAT(keys_of(filled["relay"]), UnorderedElementsAreArray(with_its_error));
+  EXPECT_THAT(keys_of(keys({"relay", "plan.yaml", "--json"})),
+              UnorderedElementsAreArray(of_a_relay));
   EXPECT_THAT(keys_of(filled["tables"][0]),
               ElementsAre("bytes", "code", "error", "rejects", "remedy", "retries", "rows", "state",
                           "table", "way"));
@@ -202,6 +227,7 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
   EXPECT_EQ(failed.status, 2) << shown(failed);
   EXPECT_THAT(keys_of(document(failed)["error"]),
               ElementsAre("code", "exit", "remedy", "table", "text"));
+  EXPECT_THAT(keys_of(keys({"finish", "plan.yaml", "--json"})), ElementsAre("finished", "relay"));
 }
 
 TEST(Settings, OfTheCommandLineTakeThePlaceOfThoseThatWereSet) {

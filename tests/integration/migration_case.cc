@@ -118,7 +118,9 @@ Command MigrationCase::command(const std::vector<std::string>& arguments) const 
   Command command;
   command.argv = {MIGRATE_PROGRAM};
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
-  command.environment = {{"SOURCE_URL", source_url}, {"TARGET_URL", target_url}};
+  command.environment = environment;
+  command.environment["SOURCE_URL"] = source_url;
+  command.environment["TARGET_URL"] = target_url;
   command.folder = folder_;
   command.timeout = 60s;
   return command;

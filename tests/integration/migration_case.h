@@ -43,6 +43,7 @@ class MigrationCase {
   TestDatabase source, target;
   // In the environment of every command.
   std::string source_url, target_url;
+  std::map<std::string, std::string> environment;  // more of it
 
   const std::string& folder() const { return folder_; }
   std::string path(const std::string& file) const { return folder_ + "/" + file; }

@@ -36,9 +36,11 @@ class PairsTest : public testing::TestWithParam<Pair> {
   void copy(const Sample& sample) {
     load(sample.name);
     migration_.source.exec(sample.prepare);
-    const CommandResult planned =
-        migration_.migrate({"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o",
-                            "plan.yaml", "--scan", "full", "--json"});
+    // The schemas have cascades, which run no triggers on MySQL: it is planned without capture.
+    const bool captured = GetParam().first != ServerKind::mariadb;
+    const CommandResult planned = migration_.migrate(
+        {"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o", "plan.yaml",
+         "--scan", "full", "--capture", captured ? "trigger" : "none", "--json"});
     ASSERT_EQ(planned.status, 0) << shown(planned);
     EXPECT_EQ(document(planned)["tables"].size(), sample.tables);
     EXPECT_THAT(migration_.read("plan.report.md"), HasSubstr("# Migration plan"));
