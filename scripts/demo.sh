@@ -67,8 +67,8 @@ echo
 show migrate status shop.yaml
 
 say "3. Meanwhile the shop goes on selling: changes of rows that are copied, and of rows that are not"
-sell="UPDATE orders SET status = 'shipped' WHERE id % 100 = 0; DELETE FROM reviews WHERE id % 500 = 0;
-UPDATE reviews SET id = id + 1000000 WHERE id % 700 = 0;"
+sell="UPDATE orders SET status = 'shipped' WHERE id % 100 = 0; DELETE FROM payments WHERE id % 500 = 0;
+UPDATE payments SET id = id + 1000000 WHERE id % 700 = 0;"
 printf '$ sqlite3 shop.db "%s"\n' "$sell"
 sqlite3 -cmd '.timeout 10000' shop.db "$sell"
 echo "\$ sqlite3 shop.db 'SELECT relation, COUNT(*) FROM _migrator_journal GROUP BY relation'"

@@ -580,7 +580,7 @@ void Relay::watch_schema() {
 
 void Relay::watch_backlog() {
   const Time::time_point now = Time::now();
-  if (now - backlog_seen_ < kBacklogEvery) return;
+  if (!source_ || now - backlog_seen_ < kBacklogEvery) return;
   const Backlog backlog = context_.journal.backlog(source_.session());
   const std::lock_guard lock(mutex_);
   if (backlog_seen_ != Time::time_point{}) {
