@@ -44,15 +44,7 @@ void Journal::install(Session& source) const {
   source.execute(source.dialect().capture().create_journal(schema_));
 }
 
-bool Journal::exists(Session& source) const {
-  try {
-    source.query(fmt::format("SELECT seq FROM {} LIMIT 1", table(source)));
-    return true;
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::permanent || error.scope() == ErrorScope::session) throw;
-    return false;
-  }
-}
+bool Journal::exists(Session& source) const { return own_table_exists(source, table(source)); }
 
 std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) const {
   const std::array<Value, 1> parameters{migration_};

@@ -22,7 +22,18 @@ std::string spell(const Dialect& dialect, std::string_view sql) {
   return out;
 }
 
+bool own_table_exists(Session& session, std::string_view table) {
+  try {
+    session.query(fmt::format("SELECT migration FROM {} LIMIT 1", table));
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::permanent || error.scope() == ErrorScope::session) throw;
+    return false;
+  }
+}
+
 void remove_own_rows(Session& session, std::string_view table, const std::string& migration) {
+  if (!own_table_exists(session, table)) return;
   const std::array<Value, 1> parameters{migration};
   session.query(
       spell(session.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table)),

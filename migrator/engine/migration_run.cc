@@ -471,6 +471,9 @@ RelayProgress MigrationRun::finish() {
     require_drained(progress);
   } else {
     resolve({.allow_existing = true}, true);
+    // Once they are being taken away, the target's tables no longer say whose it is.
+    StartReport unused;
+    if (!store().step_done("removing")) adopt_target({}, unused);
   }
   for (const TableRoute& route : sides().routes) {
     if (store().table(route.name).state == TableState::finished) continue;
@@ -493,11 +496,14 @@ RelayProgress MigrationRun::finish() {
     require_drained(progress);
     store().mark_step("capture_removed");
   }
-  store().clear_step("target_finished");
-  finish_tables(true);
+  if (!store().step_done("removing")) {
+    store().clear_step("target_finished");
+    finish_tables(true);
+    store().mark_step("removing");
+  }
   if (live) live_->remove_tables(sides().routes, sides().target.session());
-  store().mark_step(kFinished);
   fence_.remove(sides().target.session());
+  store().mark_step(kFinished);
   store().add_event({Clock::now(), "finished", "", command_});
   return progress;
 }

@@ -502,6 +502,8 @@ bool Relay::copy_whole(std::size_t table) {
 void Relay::settle(std::span<Item> items) {
   for (const Item& item : items) {
     if (refusals_.empty()) break;
+    // Those of no entry, after a TRUNCATE, go by no name: they settle nothing but themselves.
+    if (item.entries.empty()) continue;
     refusals_.erase({tables_[item.table].route->name, item.row_key.value_or("")});
   }
   settle_rejects(items);
