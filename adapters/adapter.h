@@ -22,6 +22,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,21 +49,10 @@ struct SessionOptions {
   // A statement that waits for another transaction's lock gives up after this (transient).
   std::chrono::milliseconds lock_timeout{10'000};
   std::string application_name = "migrate";
+  // For an application's own transactions: what its statements mean is left as the server has it
+  // (row security), and what they may do (MySQL: writes under whatever format the binlog has).
+  bool application = false;
 };
-
-// Rows of a small query. Integers come as int64 or uint64, floats as double, blobs as Bytes, NULL
-// as monostate, and everything else as the text the engine prints.
-struct Result {
-  std::vector<std::string> columns;
-  std::vector<std::vector<Value>> rows;
-  std::uint64_t affected = 0;  // rows changed, for INSERT, UPDATE, DELETE
-
-  bool empty() const { return rows.empty(); }
-};
-// The value of a query's cell as an integer or text, however the engine gave it. Throws
-// Error(invariant) if it is NULL or cannot be one.
-std::int64_t as_integer(const Value& value);
-std::string as_text(const Value& value);
 
 // Stops what a session is executing, from any thread, within a second; the statement then throws
 // Error(cancelled). Idle sessions are not disturbed for longer than the call. Outlives its session
@@ -69,6 +61,9 @@ class Canceller {
  public:
   virtual ~Canceller() = default;
   virtual void cancel() noexcept = 0;
+  // As cancel(), but does not wait for the server to agree: the connection is cut, and the session
+  // is lost. For who has promised not to wait any longer.
+  virtual void abandon() noexcept = 0;
 };
 
 // How busy a server is; the throttle's input. What the session's privileges do not show is absent.
@@ -92,16 +87,21 @@ class Dialect;
 struct ReadSpec;
 struct WriteSpec;
 
-class Session {
+// What can run statements: a session, or a connection that an application has lent in the middle of
+// its transaction.
+class Queries {
  public:
-  virtual ~Session() = default;
+  virtual ~Queries() = default;
   virtual const Dialect& dialect() const = 0;
-  virtual const ServerInfo& server() const = 0;
-
   // Runs one statement. Parameters are bound as Dialect::placeholder spells them, never spliced. A
   // text parameter may stand for a value of any type (a key's date, say).
   virtual Result query(std::string_view sql, std::span<const Value> parameters = {}) = 0;
   void execute(std::string_view sql) { query(sql); }
+};
+
+class Session : public Queries {
+ public:
+  virtual const ServerInfo& server() const = 0;
 
   // Transactions. READ COMMITTED where the engine knows it. begin() takes SQLite's write lock at
   // once (BEGIN IMMEDIATE, waiting up to lock_timeout). Savepoints are plain SQL and the same
@@ -116,6 +116,27 @@ class Session {
   virtual void rollback() noexcept = 0;  // no-op outside a transaction
   virtual bool in_transaction() const = 0;
 
+  // --- Statements sent ahead, for who writes a transaction and cannot wait for each answer.
+  //
+  // Where the engine can (PostgreSQL), nothing is sent before the first receive(), and everything
+  // until then costs one round trip; elsewhere each is run at once. receive() gives the results in
+  // the order of the calls, and all of them have to be received before anything else is run or
+  // sent; rollback() drops those that were not. Once one has failed none behind it has any effect,
+  // a commit included, and receive() throws its error for each of them.
+
+  virtual void send(std::string_view sql, std::span<const Value> parameters = {});
+  // Fails with Error(fenced) unless the statement gives at least one row, or has changed one. (For
+  // PostgreSQL it must give it: RETURNING.)
+  virtual void send_check(std::string_view sql, std::span<const Value> parameters = {});
+  virtual void send_begin();
+  // Its receive() throws Error(in_doubt) when no answer came.
+  virtual void send_commit();
+  virtual Result receive();
+
+  // For implementations of what else can be sent ahead: runs the work now, unless something sent
+  // before it has failed, and keeps what it gives or throws for receive().
+  void send_work(const std::function<Result()>& work);
+
   virtual std::shared_ptr<Canceller> canceller() = 0;
 
   // The tables of `schema` ("": the session's own), migrator's own `_migrator_*` tables left out,
@@ -126,6 +147,18 @@ class Session {
 
   // Cheap enough to be asked every second. Never throws for missing privileges.
   virtual LoadSample load() = 0;
+
+ protected:
+  // For rollback().
+  void drop_sent() noexcept;
+
+ private:
+  struct Sent {
+    Result result;
+    std::exception_ptr error;
+  };
+  std::deque<Sent> sent_;
+  std::exception_ptr sent_error_;  // of one of those, and of all behind it
 };
 
 // What a read of cells does with a value that its column's type cannot hold: SQLite's text in an
@@ -221,6 +254,17 @@ class Source {
   virtual std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) = 0;
 
   virtual AccessPath explain(const ReadSpec& spec) = 0;
+
+  // The row of one key as the session's transaction sees it, sent ahead (Session::send): in place
+  // of Session::receive() stands receive_row(), which fills the batch with the row, or gives false.
+  // The layout is one of layouts(). prepare_read() comes first, while nothing is sent ahead; it
+  // looks things up once for a session and table.
+  virtual void prepare_read(const ReadSpec&, const RowLayout&) {}
+  virtual void send_read(const ReadSpec& spec, const Key& key, const RowLayout& layout);
+  virtual bool receive_row(RowBatch& batch);
+
+ private:
+  std::deque<RowBatch> sent_rows_;
 };
 
 // Where rows go. Columns are in the order in which rows carry them, with the target's own types.
@@ -291,6 +335,14 @@ class Target {
                                            const RowLayout& key_layout,
                                            const RowLayout& layout) = 0;
 
+  // replace() of one key, by what at most one row of the batch says, sent ahead (Session::send);
+  // its result tells nothing. For who writes row by row: no temporary tables, but also no swaps of
+  // unique values. prepare_single() comes first, once for a session and table, and outside of a
+  // transaction; it throws Error(gate) for a table that cannot be written to in this way.
+  virtual void prepare_single(const WriteSpec&) {}
+  virtual void send_replace(const WriteSpec& spec, const RowBatch& key, const RowLayout& key_layout,
+                            const RowBatch& row, const RowLayout& layout);
+
   // Encodes rows as load() would and throws what load() would throw for a value that has no form
   // here, but sends nothing: how `migrate plan` scans values.
   virtual std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) = 0;
@@ -350,6 +402,40 @@ class Dialect {
   virtual bool fires_triggers() const { return true; }
   // Of a text column that is part of a key, by its collation.
   virtual Looseness looseness(const Column&) const { return Looseness::none; }
+  // The server's clock, as an expression: milliseconds since 1970.
+  virtual std::string_view now_ms() const = 0;
+
+  // How an application's transaction excludes that the authority over its data moves while it is
+  // open, and how the move waits for all that are. Either: a statement that runs first ("": none),
+  // and what stands behind the SELECT of the row that says who may write.
+  struct FenceLock {
+    std::string statement, suffix;
+  };
+  // `any_isolation`: the transaction may be of a stricter isolation than READ COMMITTED.
+  virtual FenceLock shared_fence(std::string_view /*name*/, bool /*any_isolation*/) const {
+    return {};
+  }
+  virtual FenceLock exclusive_fence(std::string_view /*name*/) const {
+    return {"", std::string(row_lock())};
+  }
+
+  // Statements with placeholders, and which of the values given each is to be bound to, in order.
+  struct BoundSql {
+    std::string sql;
+    std::vector<std::size_t> parameters;
+  };
+  // Makes the row with this key what it is said to be, whether it is there or not, and no other
+  // row: where another one holds a unique value that it needs, that is an error. `key`: positions
+  // in `columns`. All statements are run, in this order.
+  virtual std::vector<BoundSql> upsert(const TableName& table,
+                                       const std::vector<std::string>& columns,
+                                       const std::vector<std::size_t>& key) const;
+  // For a table of migrator's own, whose only unique key is its first `key_columns` columns:
+  // inserts the row, or raises the other columns of the one that is there; unless these, compared
+  // one after the other, already are as high or higher. In the form of Session::send_check().
+  virtual std::string own_raise(std::string_view table, const std::vector<std::string>& columns,
+                                std::size_t key_columns) const;
+
   // Types for migrator's own tables: a short text that can be a key, compared byte by byte; a text
   // of any length; a 64-bit integer.
   virtual std::string_view own_key_type() const = 0;

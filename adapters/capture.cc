@@ -1,6 +1,7 @@
 #include "adapters/capture.h"
 
 #include <fmt/format.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "migrator/include/migrator/error.h"

@@ -66,6 +66,14 @@ class CaptureDialect {
   // The names of the triggers that have to be on the table for it to be captured.
   virtual std::vector<std::string> trigger_names(const CaptureSpec& spec) const = 0;
 
+  // The row_key of the row that stands under this name in a query, as an expression: as the
+  // triggers spell it, in a session of this adapter's own.
+  virtual std::string row_key(const std::vector<Column>& key, const std::string& row) const = 0;
+  // Behind an INSERT into the journal: gives the entry's (seq, row_key). "" where a query of its
+  // own does, of the last entry that the session has written: last_entry().
+  virtual std::string_view returning_entry() const { return " RETURNING seq, row_key"; }
+  virtual std::string last_entry(const std::string&) const { return ""; }
+
   // The key of a journal's row_key: values as Source::nth_key would give them. Throws
   // Error(invariant) on a text that no trigger of that key can have written.
   virtual Key decode(const std::vector<Column>& key, std::string_view row_key) const = 0;

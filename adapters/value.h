@@ -4,25 +4,14 @@
 // RowBatch (row_batch.h), never as Values.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "migrator/include/migrator/value.h"
+
 namespace migrator {
-
-struct Bytes {
-  std::string data;
-  bool operator==(const Bytes&) const = default;
-};
-
-// Text is UTF-8. A type with no form of its own here (decimal, date, uuid, ...) travels as the text
-// that its engine prints and reads back without loss.
-using Value = std::variant<std::monostate, std::int64_t, std::uint64_t, double, std::string, Bytes>;
-
-inline bool is_null(const Value& value) { return value.index() == 0; }
 
 // One value per key column, in the order of the key.
 using Key = std::vector<Value>;

@@ -3,26 +3,26 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-# The library of the public headers. It must stand alone: whoever links it has none of the libraries that
-# migrator itself is built with, so nothing of them may be in here, not even by name in the export.
-add_library(migrator_core STATIC ${PROJECT_SOURCE_DIR}/adapters/error.cc)
-add_library(migrator::core ALIAS migrator_core)
-set_target_properties(migrator_core PROPERTIES EXPORT_NAME core OUTPUT_NAME migrator)
-target_compile_features(migrator_core PUBLIC cxx_std_20)
-target_link_libraries(migrator_core PRIVATE $<BUILD_INTERFACE:migrator_flags>)
-target_include_directories(migrator_core INTERFACE
-  $<BUILD_INTERFACE:${CMAKE_CURRENT_LIST_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+# The library of the public headers: the shim, and what it is made of. It must stand alone: whoever links it
+# has none of the libraries that migrator itself is built with, so nothing of them may be asked for. Each
+# engine is a library of its own, so that a program links the client libraries of what it uses.
+add_library(migrator_installed STATIC $<TARGET_OBJECTS:migrator_adapter> $<TARGET_OBJECTS:migrator_shim>
+            ${CMAKE_CURRENT_LIST_DIR}/shim/format_symbols.cc)
+set_target_properties(migrator_installed PROPERTIES OUTPUT_NAME migrator)
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/shim/format_symbols.cc PROPERTIES COMPILE_OPTIONS "-O0")
+target_link_libraries(migrator_installed PRIVATE migrator_flags)
 
 set(migrator_package ${CMAKE_INSTALL_LIBDIR}/cmake/migrator)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/migratorConfig.cmake.in
-  ${CMAKE_CURRENT_BINARY_DIR}/migratorConfig.cmake INSTALL_DESTINATION ${migrator_package})
+  ${CMAKE_CURRENT_BINARY_DIR}/migratorConfig.cmake INSTALL_DESTINATION ${migrator_package}
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 # Before 1.0 a minor version may change the interface.
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/migratorConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 
-install(TARGETS migrator_core EXPORT migratorTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        COMPONENT development)
-install(EXPORT migratorTargets NAMESPACE migrator:: DESTINATION ${migrator_package} COMPONENT development)
+install(FILES $<TARGET_FILE:migrator_installed> $<TARGET_FILE:migrator_postgres> $<TARGET_FILE:migrator_mysql>
+              $<TARGET_FILE:migrator_sqlite>
+        DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/migratorConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/migratorConfigVersion.cmake
         DESTINATION ${migrator_package} COMPONENT development)

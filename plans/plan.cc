@@ -124,6 +124,7 @@ std::vector<std::string> meaning(const Plan& plan) {
       "source = " + spell_value(spell_url(plan.source_url)),
       "target = " + spell_value(spell_url(plan.target_url)),
   };
+  if (plan.inline_writes) lines.insert(lines.begin() + 1, "inline_writes = true");
   std::vector<const TablePlan*> tables;
   for (const TablePlan& table : plan.tables) tables.push_back(&table);
   std::sort(tables.begin(), tables.end(),

@@ -78,9 +78,11 @@ struct Plan {
   std::string source_url;  // ${ENV} expanded: may hold a password, never print it
   std::string target_url;
   std::string checkpoint;  // path of the checkpoint store; relative to the folder of the plan file
-  // How writes to the source are followed: "trigger", or "none", which means that there must not be
-  // any.
+  // How writes to the source are followed: by "trigger", by the "shim" that the application writes
+  // through; or "none", which means that there must not be any.
   std::string capture = "none";
+  // The shim may write the target as well (its mode `sync`).
+  bool inline_writes = false;
   std::vector<TablePlan> tables;
   BackfillPlan backfill;
   VerifyPlan verify;

@@ -15,8 +15,9 @@ struct Section {
 };
 
 namespace keys {
-inline constexpr std::array<std::string_view, 9> kPlan = {
-    "version", "name", "source", "target", "checkpoint", "capture", "tables", "backfill", "verify"};
+inline constexpr std::array<std::string_view, 10> kPlan = {
+    "version", "name",          "source", "target",   "checkpoint",
+    "capture", "inline_writes", "tables", "backfill", "verify"};
 inline constexpr std::array<std::string_view, 5> kTable = {"name", "to", "key", "columns", "where"};
 inline constexpr std::array<std::string_view, 2> kColumn = {"to", "type"};
 inline constexpr std::array<std::string_view, 6> kBackfill = {

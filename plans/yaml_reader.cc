@@ -121,6 +121,16 @@ class PlanReader {
     if (const Field capture = fields.find("capture"); capture.node) {
       plan.capture = read_capture(capture);
     }
+    if (const Field inline_writes = fields.find("inline_writes"); inline_writes.node) {
+      plan.inline_writes = values_.read_boolean(inline_writes);
+      if (plan.inline_writes && plan.capture == "none") {
+        throw values_
+            .error(inline_writes,
+                   "inline_writes goes together with capture alone: without it "
+                   "nothing makes right what a write to the target misses")
+            .remedy("Write `capture: trigger` or `capture: shim`, or take the key away.");
+      }
+    }
     plan.tables =
         read_tables(fields.require("tables", "List the tables: `tables: [{name: orders}]`."));
     if (const Field backfill = fields.find("backfill"); backfill.node) {
@@ -185,13 +195,14 @@ class PlanReader {
 
   std::string read_capture(const Field& field) {
     std::string way = values_.read_text(field);
-    if (way == "none" || way == "trigger") return way;
+    if (way == "none" || way == "trigger" || way == "shim") return way;
     throw values_
         .error(field,
-               fmt::format("capture has to be trigger or none, not {}", values_.shown(field)))
+               fmt::format("capture has to be trigger, shim or none, not {}", values_.shown(field)))
         .remedy(
-            "Write `capture: trigger` to follow writes to the source, or `capture: none` and stop "
-            "all its writers during the copy.");
+            "Write `capture: trigger` to follow every write to the source, `capture: shim` where "
+            "all of them go through the shim, or `capture: none` and stop all writers during the "
+            "copy.");
   }
 
   std::vector<TablePlan> read_tables(const Field& field) {

@@ -277,6 +277,7 @@ std::string write_plan(const Plan& plan,
     yaml += fmt::format("checkpoint: {}\n", spell(path, Context::block));
   }
   yaml += fmt::format("capture: {}\n", spell(plan.capture, Context::block));
+  if (plan.inline_writes) yaml += "inline_writes: true\n";
   yaml += "\ntables:\n";
   for (const TablePlan& table : plan.tables) {
     if (const auto notes = comments.find(table.name); notes != comments.end()) {

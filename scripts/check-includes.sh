@@ -7,7 +7,7 @@
 #
 # usage: scripts/check-includes.sh [ROOT]
 #
-# Beside that: the shim includes adapters and capture only. A backend (adapters/postgres and so on) includes
+# Beside that: the shim includes adapters, capture, and of copy/ and plans/ how a row travels. A backend (adapters/postgres and so on) includes
 # neither another backend nor anything of the project outside of adapters/ but the public headers. The public
 # headers, migrator/include/, include each other alone. A driver's header is included by its backend alone
 # (SQLite's also by checkpoints/), Program_options by the cli alone. Tests may include everything.
@@ -53,7 +53,8 @@ find "${folders[@]}" \( -name '*.cc' -o -name '*.h' \) -print0 | sort -z |
       may["relay"] = may["copy"] "copy "       # a row that changed travels as it was copied
       may["verify"] = may["copy"] "copy "      # what the copier reads and writes is what is compared
       may["shards"] = may["verify"] "verify "  # a bucket is moved by the copier and then verified
-      may["shim"] = " adapters capture "
+      # What the shim writes on the other side goes the way of what the relay writes.
+      may["shim"] = " adapters plans capture copy "
       may["engine"] = " adapters plans checkpoints capture copy relay verify shards "
       may["cli"] = may["engine"] "engine shim "
       # The one place for the headers of a library.

@@ -6,19 +6,20 @@
 #   --preset NAME    a preset of CMakePresets.json: release (the default), dev, asan-ubsan, tsan, tidy
 #   --filter REGEX   only tests whose name matches
 #   --label REGEX    only tests with such a label: unit, conformance, integration, faults, model
-#   --jobs N         how many tests run at once (2)
+#   --jobs N         how many tests run at once (twice the processors, and 8 at most: they mostly wait)
 #   --all            the known failures of tests/known-failures.txt, too
 #   --no-setup       do not run scripts/setup.sh first
 #   --help           this text
 #
 # The tests start the servers they need in temporary folders on free ports of the loopback interface, as an
-# unprivileged user, and remove them at the end.
+# unprivileged user, and remove them at the end. The folders are in memory (/dev/shm) where there is plenty of
+# it, unless TMPDIR says where they are to be.
 # Exit status: 0 every test passed, 1 the build or a test failed, 2 wrong usage.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 preset=release
-jobs=2
+jobs=$(($(nproc) > 3 ? 8 : $(nproc) * 2))
 setup=true
 known_failures=true
 selection=()
@@ -57,8 +58,10 @@ done
 cd "$root"
 started=$SECONDS
 stage="the setup"
+memory=""
 summary() {
   local status=$?
+  if [[ $memory ]]; then rm -rf "$memory"; fi
   ((status == 0)) || echo "test.sh: FAILED in $stage after $((SECONDS - started)) s (preset $preset)"
 }
 trap summary EXIT
@@ -76,6 +79,20 @@ stage="the build"
 cmake --build --preset "$preset"
 
 stage="the tests"
+# Most of what a small test costs is making and deleting the files of its databases. Tests kill processes, and
+# never the machine: what a killed server or a killed migrate has written is there in memory as it is on a disk.
+use_memory() {
+  [[ -z ${TMPDIR:-} && -d /dev/shm && -w /dev/shm ]] || return 0
+  local room free
+  room=$(df --output=avail -BM /dev/shm | tail -n 1)
+  free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+  ((${room%M} >= 4096 && free / 1024 >= 8192)) || return 0
+  memory=$(mktemp -d /dev/shm/migrator-tests.XXXXXX)
+  # As /tmp: the servers' accounts put their temporary files there.
+  chmod 1777 "$memory"
+  export TMPDIR=$memory
+}
+use_memory
 known=()
 if $known_failures; then
   mapfile -t known < <(grep -v '^#' tests/known-failures.txt | cut -f1 | grep . || true)

@@ -29,7 +29,7 @@ std::string text_expression(const KeyColumn& column) {
 }
 
 // The key of the row that NEW or OLD names, as the journal's text.
-std::string row_key(const std::vector<Column>& key, const char* row) {
+std::string row_key_of(const std::vector<Column>& key, const std::string& row) {
   const std::vector<KeyColumn> columns = key_columns(key, row);
   if (columns.size() == 1) return "CONCAT(" + text_expression(columns.front()) + ")";
   std::string sql;
@@ -62,7 +62,7 @@ bool can_be_kept(const CaptureSpec& spec) {
 std::string entry(const CaptureSpec& spec, const char* row) {
   return "INSERT INTO " + journal(spec) + " (migration, relation, row_key) VALUES (" +
          quote_literal(spec.migration) + ", " + quote_literal(spec.relation) + ", " +
-         row_key(spec.key, row) + ")";
+         row_key_of(spec.key, row) + ")";
 }
 
 std::string trigger(const CaptureSpec& spec, const char* suffix, const char* event,
@@ -146,8 +146,8 @@ std::vector<std::string> MysqlCapture::create_triggers(const CaptureSpec& spec) 
   // By bytes: for the column's collation 'a' and 'A' may be the same key, and yet are two texts.
   statements.push_back(trigger(
       spec, "_upd", "UPDATE",
-      "BEGIN " + entry(spec, "NEW") + "; IF BINARY " + row_key(spec.key, "OLD") + " <> BINARY " +
-          row_key(spec.key, "NEW") + " THEN " + entry(spec, "OLD") + "; END IF; END"));
+      "BEGIN " + entry(spec, "NEW") + "; IF BINARY " + row_key_of(spec.key, "OLD") + " <> BINARY " +
+          row_key_of(spec.key, "NEW") + " THEN " + entry(spec, "OLD") + "; END IF; END"));
   statements.push_back(trigger(spec, "_del", "DELETE", entry(spec, "OLD")));
   if (can_be_kept(spec)) {
     std::string names, columns;
@@ -180,6 +180,15 @@ std::vector<std::string> MysqlCapture::trigger_names(const CaptureSpec& spec) co
   std::vector<std::string> names;
   for (const char* suffix : kSuffixes) names.push_back(capture_prefix(spec) + suffix);
   return names;
+}
+
+std::string MysqlCapture::row_key(const std::vector<Column>& key, const std::string& row) const {
+  return row_key_of(key, row);
+}
+
+std::string MysqlCapture::last_entry(const std::string& schema) const {
+  return "SELECT seq, row_key FROM " + quote_name(TableName{schema, std::string(kJournalTable)}) +
+         " WHERE seq = LAST_INSERT_ID()";
 }
 
 Key MysqlCapture::decode(const std::vector<Column>& key, std::string_view row_key) const {

@@ -448,6 +448,56 @@ std::vector<std::string> MysqlDialect::after_load(const TableSchema& table) cons
   return {"ANALYZE TABLE " + quote(table.name)};
 }
 
+std::vector<Dialect::BoundSql> MysqlDialect::upsert(const TableName& table,
+                                                    const std::vector<std::string>& columns,
+                                                    const std::vector<std::size_t>& key) const {
+  BoundSql insert, update;
+  std::string values, same, set;
+  for (std::size_t at = 0; at < columns.size(); ++at) {
+    values += at == 0 ? "?" : ", ?";
+    insert.parameters.push_back(at);
+    if (std::find(key.begin(), key.end(), at) != key.end()) continue;
+    set += (set.empty() ? "" : ", ") + quote(columns[at]) + " = ?";
+    update.parameters.push_back(at);
+  }
+  for (const std::size_t at : key) {
+    same += (same.empty() ? "" : " AND ") + quote(columns.at(at)) + " = ?";
+    insert.parameters.push_back(at);
+    update.parameters.push_back(at);
+  }
+  const std::string name = migrator::Dialect::quote(table);
+  insert.sql = fmt::format(
+      "INSERT INTO {} ({}) SELECT {} FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {} WHERE {})", name,
+      list(columns), values, name, same);
+  update.sql = fmt::format("UPDATE {} SET {} WHERE {}", name, set, same);
+  // First the update: it locks the row, and does nothing where there is none.
+  if (set.empty()) return {insert};
+  return {update, insert};
+}
+
+std::string MysqlDialect::own_raise(std::string_view table, const std::vector<std::string>& columns,
+                                    std::size_t key_columns) const {
+  std::string names, values, set, old, fresh;
+  for (std::size_t at = 0; at < columns.size(); ++at) {
+    const std::string comma = at == 0 ? "" : ", ";
+    names += comma + columns[at];
+    values += comma + "?";
+    if (at < key_columns) continue;
+    const std::string between = old.empty() ? "" : ", ";
+    old += between + columns[at];
+    fresh += between + "VALUES(" + columns[at] + ")";
+  }
+  // Assignments are made one after the other, and see those before: what decides is kept.
+  for (std::size_t at = key_columns; at < columns.size(); ++at) {
+    const std::string decision =
+        set.empty() ? "@_migrator_newer := (" + old + ") < (" + fresh + ")" : "@_migrator_newer";
+    set += fmt::format("{0}{1} = IF({2}, VALUES({1}), {1})", set.empty() ? "" : ", ", columns[at],
+                       decision);
+  }
+  return fmt::format("INSERT INTO {} ({}) VALUES ({}) ON DUPLICATE KEY UPDATE {}", table, names,
+                     values, set);
+}
+
 bool MysqlDialect::transactional(const TableSchema& table) const {
   constexpr std::array<std::string_view, 5> known{"InnoDB", "ROCKSDB", "TokuDB", "ndbcluster",
                                                   "Spider"};

@@ -23,6 +23,17 @@ class MysqlDialect final : public Dialect {
   std::string quote(std::string_view identifier) const override;
   std::string placeholder(int) const override { return "?"; }
   std::string_view row_lock() const override { return "FOR UPDATE"; }
+  std::string_view now_ms() const override {
+    return "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)";
+  }
+  FenceLock shared_fence(std::string_view, bool) const override {
+    return {"", "LOCK IN SHARE MODE"};
+  }
+  // Two statements: ON DUPLICATE KEY UPDATE would change the row of another unique key, too.
+  std::vector<BoundSql> upsert(const TableName& table, const std::vector<std::string>& columns,
+                               const std::vector<std::size_t>& key) const override;
+  std::string own_raise(std::string_view table, const std::vector<std::string>& columns,
+                        std::size_t key_columns) const override;
   std::string_view own_key_type() const override {
     // Bytes, as the servers' binary collations of text take trailing spaces for nothing. 255 of
     // them fit the 767 of a key in MySQL 5.6.

@@ -3,10 +3,12 @@
 #include <string>
 #include <utility>
 
+#include <sys/socket.h>
+
 namespace migrator::mysql {
 
-Interrupter::Interrupter(ConnectionSettings settings, unsigned long connection_id)
-    : settings_(std::move(settings)), connection_id_(connection_id) {
+Interrupter::Interrupter(ConnectionSettings settings, unsigned long connection_id, int socket)
+    : settings_(std::move(settings)), connection_id_(connection_id), socket_(socket) {
   // A cancel that cannot get through soon is of no use any more.
   settings_.connect_timeout = std::chrono::seconds(2);
   settings_.local_infile = false;
@@ -34,6 +36,11 @@ void Interrupter::cancel() noexcept {
   } catch (...) {
     // Best effort: the statement then runs on to its end or its timeout.
   }
+}
+
+void Interrupter::abandon() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (running_ && !closed_) ::shutdown(socket_, SHUT_RDWR);
 }
 
 void Interrupter::started() {

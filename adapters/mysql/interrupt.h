@@ -18,7 +18,8 @@ namespace migrator::mysql {
 // it, and keeps the credentials for that, so it outlives the session harmlessly.
 class Interrupter final : public Canceller {
  public:
-  Interrupter(ConnectionSettings settings, unsigned long connection_id);
+  // socket: of the session's connection.
+  Interrupter(ConnectionSettings settings, unsigned long connection_id, int socket);
   // What server_identity_sql() gave on the session. Behind a load balancer the second connection
   // may reach another server, where the number is that of somebody else's connection: then nothing
   // is killed.
@@ -31,6 +32,8 @@ class Interrupter final : public Canceller {
   // object is under way any more: the next statement of the session is never hit by one meant for
   // the last.
   void cancel() noexcept override;
+  // Shuts the socket down; only while a statement runs.
+  void abandon() noexcept override;
 
   // The session's thread.
   void started();
@@ -41,6 +44,7 @@ class Interrupter final : public Canceller {
   std::mutex mutex_;  // held while a kill is sent
   ConnectionSettings settings_;
   const unsigned long connection_id_;
+  const int socket_;
   std::string server_;
   bool running_ = false, closed_ = false;
 };

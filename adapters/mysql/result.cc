@@ -3,7 +3,10 @@
 #include <cstring>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "adapters/codec.h"
+#include "adapters/mysql/connection.h"
 
 namespace migrator::mysql {
 namespace {
@@ -193,6 +196,24 @@ ParameterBinds::ParameterBinds(std::span<const Value> values)
       bind.buffer_type = MYSQL_TYPE_NULL;
     }
   }
+}
+
+Result run_prepared(MYSQL_STMT* statement, std::span<const Value> parameters) {
+  if (mysql_stmt_param_count(statement) != parameters.size()) {
+    throw Error(ErrorKind::invariant,
+                fmt::format("a statement has {} placeholders and {} parameters",
+                            mysql_stmt_param_count(statement), parameters.size()));
+  }
+  const ParameterBinds binds(parameters);
+  if (mysql_stmt_bind_param(statement, binds.data()) != 0) throw_error(statement);
+  if (mysql_stmt_execute(statement) != 0) throw_error(statement);
+  Result result;
+  if (mysql_stmt_field_count(statement) == 0) {
+    result.affected = mysql_stmt_affected_rows(statement);
+  } else if (!read_prepared_result(statement, result)) {
+    throw_error(statement);
+  }
+  return result;
 }
 
 }  // namespace migrator::mysql

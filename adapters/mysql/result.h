@@ -31,4 +31,8 @@ class ParameterBinds {
   std::vector<unsigned long> lengths_;
 };
 
+// Executes a prepared statement. Throws its error, classified, or Error(invariant) where there are
+// not as many parameters as placeholders.
+Result run_prepared(MYSQL_STMT* statement, std::span<const Value> parameters);
+
 }  // namespace migrator::mysql

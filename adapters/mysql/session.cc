@@ -55,6 +55,9 @@ constexpr int kMaxSortLength = 16'384;
 constexpr std::string_view kSqlMode =
     "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES";
 
+// Statements that are kept prepared; beyond, all are forgotten.
+constexpr std::size_t kPreparedMost = 64;
+
 std::int64_t whole_seconds(std::chrono::milliseconds time) {
   return std::max<std::int64_t>(1, (time.count() + 999) / 1000);
 }
@@ -110,7 +113,8 @@ MysqlSession::MysqlSession(ConnectionSettings settings, const SessionOptions& op
     : settings_(std::move(settings)), role_(role) {
   settings_.local_infile = role == Role::target;
   handle_ = open_connection(settings_);
-  interrupter_ = std::make_shared<Interrupter>(settings_, mysql_thread_id(handle_.get()));
+  interrupter_ = std::make_shared<Interrupter>(settings_, mysql_thread_id(handle_.get()),
+                                               static_cast<int>(mysql_get_socket(handle_.get())));
   activity_ = ActivityCount::of(settings_);
   mysql_set_local_infile_handler(handle_.get(), infile_open, infile_read, infile_close,
                                  infile_error, &infile_);
@@ -139,7 +143,7 @@ void MysqlSession::set_up(const SessionOptions& options) {
       "setting up the session");
   foreign_key_checks_ = true;
   if (role_ == Role::target) set_foreign_key_checks(false);
-  use_isolation(role_);
+  use_isolation(role_ == Role::target || options.application);
 
   statement_timeout_ = options.statement_timeout;
   if (statement_timeout_.count() <= 0) return;
@@ -197,10 +201,10 @@ bool MysqlSession::finds_read_only() {
 }
 
 // READ COMMITTED: a chunk's SELECT takes no locks and keeps no old snapshot alive. InnoDB refuses
-// writes under it where the binlog is written by statement, so such a target is written under
+// writes under it where the binlog is written by statement, so who writes rows does it there under
 // REPEATABLE READ.
-void MysqlSession::use_isolation(Role role) {
-  const bool repeatable = role == Role::target && facts_.statement_binlog;
+void MysqlSession::use_isolation(bool writes) {
+  const bool repeatable = writes && facts_.statement_binlog;
   run(std::string("SET SESSION TRANSACTION ISOLATION LEVEL ") +
       (repeatable ? "REPEATABLE READ" : "READ COMMITTED"));
 }
@@ -346,26 +350,26 @@ Result MysqlSession::query_text(std::string_view sql) {
   return result;
 }
 
+// Prepared once and kept: each one that is not costs a round trip more.
 Result MysqlSession::query_prepared(std::string_view sql, std::span<const Value> parameters) {
   const Running running(*this);
-  const StatementHandle statement(mysql_stmt_init(handle_.get()));
-  if (!statement) fail();
-  if (mysql_stmt_prepare(statement.get(), sql.data(), sql.size()) != 0) fail(statement.get());
-  if (mysql_stmt_param_count(statement.get()) != parameters.size()) {
-    throw Error(ErrorKind::invariant,
-                fmt::format("a statement has {} placeholders and {} parameters",
-                            mysql_stmt_param_count(statement.get()), parameters.size()));
+  if (prepared_.size() >= kPreparedMost) prepared_.clear();
+  StatementHandle& statement = prepared_[std::string(sql)];
+  try {
+    if (!statement) {
+      statement.reset(mysql_stmt_init(handle_.get()));
+      if (!statement) fail();
+      if (mysql_stmt_prepare(statement.get(), sql.data(), sql.size()) != 0) fail(statement.get());
+    }
+    Result result = run_prepared(statement.get(), parameters);
+    mysql_stmt_free_result(statement.get());
+    return result;
+  } catch (const Error& error) {
+    const unsigned number = statement ? mysql_stmt_errno(statement.get()) : 0;
+    prepared_.erase(std::string(sql));
+    if (number == 0) throw;
+    fail(error, number);
   }
-  const ParameterBinds binds(parameters);
-  if (mysql_stmt_bind_param(statement.get(), binds.data()) != 0) fail(statement.get());
-  if (mysql_stmt_execute(statement.get()) != 0) fail(statement.get());
-  Result result;
-  if (mysql_stmt_field_count(statement.get()) == 0) {
-    result.affected = mysql_stmt_affected_rows(statement.get());
-  } else if (!read_prepared_result(statement.get(), result)) {
-    fail(statement.get());
-  }
-  return result;
 }
 
 void MysqlSession::begin() {
@@ -404,6 +408,7 @@ void MysqlSession::commit() {
 }
 
 void MysqlSession::rollback() noexcept {
+  drop_sent();
   if (!in_transaction_) return;
   in_transaction_ = false;
   aborted_ = false;

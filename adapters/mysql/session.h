@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <mysql.h>
@@ -129,7 +130,7 @@ class MysqlSession final : public Session {
   void set_up(const SessionOptions& options);
   void read_facts();
   bool finds_read_only();
-  void use_isolation(Role role);
+  void use_isolation(bool writes);
   Result query_text(std::string_view sql);
   Result query_prepared(std::string_view sql, std::span<const Value> parameters);
   void read_replica_lag(LoadSample& sample);
@@ -152,6 +153,7 @@ class MysqlSession final : public Session {
   bool foreign_key_checks_ = true;
   bool raw_results_ = false;
   LocalInfile infile_;
+  std::unordered_map<std::string, StatementHandle> prepared_;  // by the statement
   std::set<std::string> not_permitted_;  // statements of load() that the user may not run
 };
 

@@ -87,6 +87,14 @@ void CancelState::request() noexcept {
   send();
 }
 
+void CancelState::abandon() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!open_ || !executing_) return;
+  abandoned_ = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+}
+
 void CancelState::drain_wake() noexcept {
   std::uint64_t count = 0;
   [[maybe_unused]] const auto got = ::read(wake_fd_, &count, sizeof count);

@@ -9,6 +9,7 @@
 // session's.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -41,6 +42,9 @@ class CancelState : public std::enable_shared_from_this<CancelState> {
   void send() noexcept;
   // The same for the session itself, which wants to be rid of the rest of a COPY.
   void request() noexcept;
+  // The session gives up its connection at once.
+  void abandon() noexcept;
+  bool abandoned() const { return abandoned_; }
   // Readable once somebody has called request().
   int wake_fd() const { return wake_fd_; }
   void drain_wake() noexcept;
@@ -55,12 +59,14 @@ class CancelState : public std::enable_shared_from_this<CancelState> {
   std::unique_ptr<PGcancel, Freer> handle_;
   int wake_fd_ = -1;
   bool open_ = true, executing_ = false, requested_ = false, sending_ = false;
+  std::atomic<bool> abandoned_ = false;
 };
 
 class PgCanceller : public Canceller {
  public:
   explicit PgCanceller(std::shared_ptr<CancelState> state) : state_(std::move(state)) {}
   void cancel() noexcept override { state_->request(); }
+  void abandon() noexcept override { state_->abandon(); }
 
  private:
   std::shared_ptr<CancelState> state_;

@@ -31,11 +31,11 @@ bool holds_separators(TypeKind kind) {
   return kind == TypeKind::text || kind == TypeKind::json || kind == TypeKind::opaque;
 }
 
-// The key of row r as the journal's text.
-std::string key_expression(const std::vector<Column>& key) {
+// The key of a row as the journal's text.
+std::string key_expression(const std::vector<Column>& key, const std::string& row = "r") {
   std::string sql;
   for (const Column& column : key) {
-    const std::string value = "r." + dialect().quote(column.name);
+    const std::string value = row + "." + dialect().quote(column.name);
     // By bytes: a nondeterministic collation would take two spellings for one key, and knows no
     // replace().
     std::string text = column.type.kind == TypeKind::bytes ? "encode(" + value + ", 'hex')"
@@ -212,6 +212,10 @@ std::vector<std::string> PgCapture::trigger_names(const CaptureSpec& spec) const
   std::vector<std::string> names;
   for (const Event& event : kEvents) names.push_back(capture_prefix(spec) + event.suffix);
   return names;
+}
+
+std::string PgCapture::row_key(const std::vector<Column>& key, const std::string& row) const {
+  return key_expression(key, row);
 }
 
 Key PgCapture::decode(const std::vector<Column>& key, std::string_view row_key) const {

@@ -37,18 +37,6 @@ std::string field(const PGresult& result, int code) {
   return text ? text : "";
 }
 
-Diagnostic diagnostic_of(const PGresult& result) {
-  Diagnostic d;
-  d.sqlstate = field(result, PG_DIAG_SQLSTATE);
-  d.severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  d.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-  d.schema = field(result, PG_DIAG_SCHEMA_NAME);
-  d.table = field(result, PG_DIAG_TABLE_NAME);
-  d.column = field(result, PG_DIAG_COLUMN_NAME);
-  d.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
-  return d;
-}
-
 bool is_failure(const PGresult& result) {
   const ExecStatusType status = PQresultStatus(&result);
   return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE;
@@ -91,40 +79,48 @@ std::map<std::string, std::string> connection_parameters(const Url& url,
   return parameters;
 }
 
-// A parameter as PQexecParams takes it.
-struct Bound {
-  std::string text;
-  bool null = false, binary = false;
-};
+}  // namespace
 
-Bound bound(const Value& value) {
-  Bound out;
+Diagnostic diagnostic_of(const PGresult& result) {
+  Diagnostic d;
+  d.sqlstate = field(result, PG_DIAG_SQLSTATE);
+  d.severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  d.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  d.schema = field(result, PG_DIAG_SCHEMA_NAME);
+  d.table = field(result, PG_DIAG_TABLE_NAME);
+  d.column = field(result, PG_DIAG_COLUMN_NAME);
+  d.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
+  return d;
+}
+
+Parameter parameter_of(const Value& value) {
+  Parameter out;
   if (is_null(value)) {
     out.null = true;
   } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-    out.text = std::to_string(*integer);
+    out.data = std::to_string(*integer);
   } else if (const auto* natural = std::get_if<std::uint64_t>(&value)) {
-    out.text = std::to_string(*natural);
+    out.data = std::to_string(*natural);
   } else if (const auto* real = std::get_if<double>(&value)) {
-    print_double(out.text, *real);
+    print_double(out.data, *real);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
     if (text->find('\0') != std::string::npos) {
       throw Error(ErrorKind::data, "a text with a NUL byte has no form in PostgreSQL")
           .code("22021")
           .remedy("remove the NUL byte at the source, or map the column to bytea");
     }
-    out.text = *text;
+    out.data = *text;
   } else {
-    out.text = std::get<Bytes>(value).data;
+    out.data = std::get<Bytes>(value).data;
     out.binary = true;
   }
   return out;
 }
 
-}  // namespace
-
 Connection::Connection(const Url& url, const SessionOptions& options)
-    : statement_timeout_(options.statement_timeout), lock_timeout_(options.lock_timeout) {
+    : statement_timeout_(options.statement_timeout),
+      lock_timeout_(options.lock_timeout),
+      application_(options.application) {
   connect(url, options);
   cancel_ = std::make_shared<CancelState>(connection_.get());
   PQsetNoticeReceiver(connection_.get(), ignore_notice, nullptr);
@@ -197,12 +193,12 @@ void Connection::configure() {
       "SET lc_monetary = 'C';"  // money is printed and read in the locale's form
       "SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
       "SET default_transaction_isolation = 'read committed';"
-      // A policy would hide rows without a word; with this off, the server refuses instead.
-      "SET row_security = off;"
       // Chunk after chunk of like size: compiling a plan or starting workers costs more than it
       // gives, and the load on the server is to be what the number of jobs says.
       "SET jit = off; SET max_parallel_workers_per_gather = 0;"
       "SET synchronize_seqscans = off;";
+  // A policy would hide rows without a word; with this off, the server refuses instead.
+  if (!application_) sql += "SET row_security = off;";
   sql += "SET statement_timeout = " + std::to_string(statement_timeout_.count()) + ";";
   sql += "SET lock_timeout = " + std::to_string(lock_timeout_.count()) + ";";
   if (server_version() >= 140000) sql += "SET idle_session_timeout = 0;";
@@ -240,6 +236,9 @@ void Connection::begin_statement() {
   if (copy_ != Copy::none) {
     throw Error(ErrorKind::invariant, "a COPY is open on this session: nothing else can be run");
   }
+  if (!sent_.empty() || sent_failed_ > 0) {
+    throw Error(ErrorKind::invariant, "the results of what was sent ahead have to come first");
+  }
   if (lost_ || PQstatus(connection_.get()) != CONNECTION_OK) {
     lost_ = true;
     throw connection_lost("it was lost before");
@@ -270,31 +269,41 @@ void Connection::lose_connection() {
 
 // Throws the error of a result, once the statement has been ended.
 void Connection::fail(const PGresult& result) {
+  const Error error = error_of(result, began_in_transaction_);
+  end_statement();
+  throw error;
+}
+
+Error Connection::error_of(const PGresult& result, bool in_transaction) {
   const Diagnostic diagnostic = diagnostic_of(result);
   const bool asked = cancel_->requested();
   const auto took = Clock::now() - statement_began_;
-  end_statement();
   // A result without a SQLSTATE is libpq's own: the connection broke.
   if (diagnostic.sqlstate.empty() && PQstatus(connection_.get()) != CONNECTION_OK) {
     lost_ = true;
-    throw connection_lost(PQresultErrorMessage(&result));
+    return connection_lost(PQresultErrorMessage(&result));
   }
   if (diagnostic.sqlstate == "57014" && !asked && statement_timeout_.count() > 0 &&
       took >= statement_timeout_) {
-    throw statement_timed_out(began_in_transaction_);  // whatever language the server speaks
+    return statement_timed_out(in_transaction);  // whatever language the server speaks
   }
-  Error error = classify(diagnostic, began_in_transaction_);
+  Error error = classify(diagnostic, in_transaction);
   if (error.scope() == ErrorScope::session || PQstatus(connection_.get()) != CONNECTION_OK) {
     lost_ = true;
     error.scope(ErrorScope::session);
   }
-  throw error;
+  return error;
 }
 
 // Until the socket is ready for one of the events, or somebody cancels, or the deadline has passed.
 void Connection::wait(short events) {
   while (true) {
     const auto now = Clock::now();
+    if (cancel_->abandoned()) {
+      lose(Error(ErrorKind::cancelled, "the connection was abandoned")
+               .code("57014")
+               .scope(ErrorScope::session));
+    }
     if (cancelling_ && now - cancel_seen_ >= kCancelMax) {
       lose(Error(ErrorKind::cancelled, "cancelled; the server did not react and was left")
                .code("57014")
@@ -388,14 +397,14 @@ ResultPtr Connection::run(const std::string& sql) {
 }
 
 ResultPtr Connection::run(const std::string& sql, std::span<const Value> parameters) {
-  std::vector<Bound> bounds;
+  std::vector<Parameter> bounds;
   bounds.reserve(parameters.size());
-  for (const Value& value : parameters) bounds.push_back(bound(value));
+  for (const Value& value : parameters) bounds.push_back(parameter_of(value));
   std::vector<const char*> values;
   std::vector<int> lengths, formats;
-  for (const Bound& parameter : bounds) {
-    values.push_back(parameter.null ? nullptr : parameter.text.c_str());
-    lengths.push_back(static_cast<int>(parameter.text.size()));
+  for (const Parameter& parameter : bounds) {
+    values.push_back(parameter.null ? nullptr : parameter.data.c_str());
+    lengths.push_back(static_cast<int>(parameter.data.size()));
     formats.push_back(parameter.binary ? 1 : 0);
   }
   begin_statement();

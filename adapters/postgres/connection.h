@@ -10,10 +10,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include <libpq-fe.h>
 
@@ -34,6 +37,15 @@ struct MemoryFreer {
 // What libpq allocated: one row of a COPY, an escaped literal.
 using LibpqMemory = std::unique_ptr<char, MemoryFreer>;
 
+Diagnostic diagnostic_of(const PGresult& result);
+
+// A parameter as PQexecParams takes it.
+struct Parameter {
+  std::string data;
+  bool null = false, binary = false;
+};
+Parameter parameter_of(const Value& value);
+
 class Connection {
  public:
   // Throws Error: transient if the server cannot be reached now, permanent if it refuses.
@@ -48,6 +60,18 @@ class Connection {
   ResultPtr run(const std::string& sql, std::span<const Value> parameters);
   // COMMIT. A lost answer is Error(in_doubt).
   void commit();
+
+  // Statements sent ahead, in libpq's pipeline mode (Session::send). Each is prepared under a name
+  // when it first comes, and run by that name from then on.
+  enum class Sending {
+    plain,
+    check,  // fails unless it gives a row
+    commit
+  };
+  void send(const std::string& sql, std::span<const Parameter> parameters, Sending sending,
+            bool binary_result = false);
+  ResultPtr receive();
+  void drop_sent() noexcept;
 
   // COPY ... TO STDOUT. copy_out_next() gives one message, which is one row: false at the end, when
   // rows (by the server's count) is set. copy_out_abandon() ends it at any point.
@@ -88,6 +112,7 @@ class Connection {
   void end_statement();
   [[noreturn]] void lose(Error error);
   [[noreturn]] void lose_connection();
+  Error error_of(const PGresult& result, bool in_transaction);
   [[noreturn]] void fail(const PGresult& result);
   void wait(short events);
   void consume();
@@ -95,15 +120,33 @@ class Connection {
   ResultPtr next_result();
   ResultPtr finish_results();
 
+  struct Sent {
+    Sending sending = Sending::plain;
+    std::string prepares;  // the statement; "" for one that is run
+  };
+  ResultPtr result_of(const Sent& sent);
+  void close_pipeline();
+  void notice_end();
+  [[noreturn]] void fail_sent(const Sent& failed, const PGresult& result);
+  [[noreturn]] void lose_sent(const Error& error);
+
   std::unique_ptr<PGconn, Closer> connection_;
   std::shared_ptr<CancelState> cancel_;
   std::chrono::milliseconds statement_timeout_, lock_timeout_;
+  const bool application_;
   Clock::time_point statement_began_, cancel_seen_, cancel_sent_;
   bool cancelling_ = false;  // the wait loop has seen the request
   bool lost_ = false;
   bool began_in_transaction_ = false;
   Copy copy_ = Copy::none;
   std::uint64_t copy_rows_ = 0;
+  std::deque<Sent> sent_;  // what libpq has a result for, or will have
+  bool synced_ = false;    // and nothing more may be sent before they are all received
+  bool commits_ = false;
+  std::optional<Error> sent_error_;  // of one of those, and of so many behind it
+  std::size_t sent_failed_ = 0;
+  std::unordered_map<std::string, std::string> prepared_;  // names, by the statement
+  std::uint64_t names_given_ = 0;
 };
 
 }  // namespace migrator::postgres

@@ -9,6 +9,21 @@
 namespace migrator::postgres {
 namespace {
 
+// FNV-1a, 64 bits.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return hash;
+}
+
+// A number of its own for each name. Where another lock of the application has the same, the two
+// only wait for each other.
+std::string advisory_lock(const char* function, std::string_view name) {
+  return std::string("SELECT ") + function + "(" +
+         std::to_string(static_cast<std::int64_t>(hash_of("migrator fence " + std::string(name)))) +
+         ")";
+}
+
 constexpr std::size_t kNameBytesMax = 63;  // NAMEDATALEN - 1; longer names are cut by the server
 
 std::string quoted_list(const Dialect& dialect, const std::vector<std::string>& names) {
@@ -24,8 +39,7 @@ std::string quoted_list(const Dialect& dialect, const std::vector<std::string>& 
 std::string fitted_name(std::string name) {
   if (name.size() <= kNameBytesMax) return name;
   constexpr char kDigits[] = "0123456789abcdef";
-  std::uint64_t hash = 14695981039346656037u;  // FNV-1a, 64 bits
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  const std::uint64_t hash = hash_of(name);
   std::string tail = "_";
   for (int shift = 28; shift >= 0; shift -= 4) tail += kDigits[hash >> shift & 15];
   std::size_t keep = kNameBytesMax - tail.size();
@@ -147,6 +161,15 @@ std::string PgDialect::quote(std::string_view identifier) const {
     out += c;
   }
   return out + '"';
+}
+
+Dialect::FenceLock PgDialect::shared_fence(std::string_view name, bool any_isolation) const {
+  if (any_isolation) return {"", "FOR SHARE"};
+  return {advisory_lock("pg_advisory_xact_lock_shared", name), ""};
+}
+
+Dialect::FenceLock PgDialect::exclusive_fence(std::string_view name) const {
+  return {advisory_lock("pg_advisory_xact_lock", name), "FOR UPDATE"};
 }
 
 std::string ddl_literal(std::string_view text) {

@@ -18,6 +18,14 @@ class PgDialect : public Dialect {
   BulkTransaction bulk_transaction() const override {
     return {std::chrono::seconds(2), std::uint64_t{256} << 20};
   }
+  std::string_view now_ms() const override {
+    return "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+  }
+  // An advisory lock writes nothing, where a row lock would have all writers write one row's
+  // header. It does not hold off what a snapshot of before it shows: so only READ COMMITTED, in
+  // which each statement takes its own.
+  FenceLock shared_fence(std::string_view name, bool any_isolation) const override;
+  FenceLock exclusive_fence(std::string_view name) const override;
   std::string_view own_key_type() const override { return "text COLLATE \"C\""; }
   std::string_view own_text_type() const override { return "text"; }
   std::string_view own_integer_type() const override { return "bigint"; }

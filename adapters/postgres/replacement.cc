@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "adapters/postgres/dialect.h"
@@ -25,17 +26,55 @@ bool is_key(const WriteSpec& spec, const Column& column) {
                      [&](const Column& part) { return part.name == column.name; });
 }
 
+bool has_loose_key(PgSession& session, const WriteSpec& spec) {
+  std::string names;
+  for (const Column& column : spec.key) {
+    names += (names.empty() ? "" : ", ") + session.connection().literal(column.name);
+  }
+  const std::vector<Value> table{dialect().quote(spec.table)};
+  return !session
+              .query(
+                  "SELECT 1 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN "
+                  "pg_collation c ON c.oid = a.attcollation WHERE a.attrelid = "
+                  "to_regclass($1::text) AND a.attname IN (" +
+                      names + ") AND (t.typname = 'citext' OR NOT c.collisdeterministic) LIMIT 1",
+                  table)
+              .empty();
+}
+
 }  // namespace
 
-Replacement::Replacement(PgSession& session, WriteSpec spec, const RowBatch& keys,
-                         const RowLayout& key_layout, const RowLayout& layout)
+UpsertForm upsert_form(PgSession& session, const WriteSpec& spec) {
+  UpsertForm form;
+  const KeyIndex index = key_index(session, spec);
+  if (index == KeyIndex::none) refuse_without_key(spec.table);
+  form.loose_key = has_loose_key(session, spec);
+  if (index == KeyIndex::deferrable || form.loose_key) return form;
+  std::string set;
+  for (const Column& column : spec.columns) {
+    if (column.identity_always) {
+      // It can be inserted and never updated. As the key it is the same anyway.
+      if (!is_key(spec, column)) return form;
+      continue;
+    }
+    const std::string name = dialect().quote(column.name);
+    set += fmt::format("{}{} = EXCLUDED.{}", set.empty() ? "" : ", ", name, name);
+  }
+  form.updates = !set.empty();
+  form.clause = fmt::format(" ON CONFLICT ({}) DO {}", column_list(spec.key),
+                            set.empty() ? "NOTHING" : "UPDATE SET " + set);
+  return form;
+}
+
+Replacement::Replacement(PgSession& session, WriteSpec spec, UpsertForm upsert,
+                         const RowBatch& keys, const RowLayout& key_layout, const RowLayout& layout)
     : session_(session),
       spec_(std::move(spec)),
+      upsert_(std::move(upsert)),
       table_(dialect().quote(spec_.table)),
       keys_(temporary("keys", spec_)),
       rows_(temporary("rows", spec_)) {
   named([&] {
-    loose_ = has_loose_key();
     make_tables();
     CopyIn copy(session_.connection(), keys_, spec_.key, key_layout);
     copy.write(keys);
@@ -76,28 +115,11 @@ std::string Replacement::same_key(const char* left, const char* right) const {
     const std::string name = dialect().quote(column.name);
     sql += fmt::format("{}{}.{} = {}.{}", sql.empty() ? "" : " AND ", left, name, right, name);
     // Equal is not yet the same where the collation, or citext, takes spellings for one.
-    if (!loose_) continue;
+    if (!upsert_.loose_key) continue;
     sql += fmt::format(" AND {0}.{1}::text COLLATE \"C\" = {2}.{1}::text COLLATE \"C\"", left, name,
                        right);
   }
   return sql;
-}
-
-// Whether two spellings may be one key.
-bool Replacement::has_loose_key() const {
-  std::string names;
-  for (const Column& column : spec_.key) {
-    names += (names.empty() ? "" : ", ") + session_.connection().literal(column.name);
-  }
-  const std::vector<Value> table{table_};
-  return !session_
-              .query(
-                  "SELECT 1 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN "
-                  "pg_collation c ON c.oid = a.attcollation WHERE a.attrelid = "
-                  "to_regclass($1::text) AND a.attname IN (" +
-                      names + ") AND (t.typname = 'citext' OR NOT c.collisdeterministic) LIMIT 1",
-                  table)
-              .empty();
 }
 
 std::string Replacement::insert(const std::string& on_conflict, const std::string& where) const {
@@ -105,25 +127,6 @@ std::string Replacement::insert(const std::string& on_conflict, const std::strin
   return fmt::format(
       "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}{} ORDER BY {}{}", table_,
       columns, columns, rows_, where, column_list(spec_.key), on_conflict);
-}
-
-std::string Replacement::update_clause() const {
-  const KeyIndex index = key_index(session_, spec_);
-  if (index == KeyIndex::none) refuse_without_key(spec_.table);
-  // What an upsert takes for the same row may be another one.
-  if (index == KeyIndex::deferrable || loose_) return "";
-  std::string set;
-  for (const Column& column : spec_.columns) {
-    if (column.identity_always) {
-      // It can be inserted and never updated. As the key it is the same anyway.
-      if (!is_key(spec_, column)) return "";
-      continue;
-    }
-    const std::string name = dialect().quote(column.name);
-    set += fmt::format("{}{} = EXCLUDED.{}", set.empty() ? "" : ", ", name, name);
-  }
-  return fmt::format(" ON CONFLICT ({}) DO {}", column_list(spec_.key),
-                     set.empty() ? "NOTHING" : "UPDATE SET " + set);
 }
 
 void Replacement::check_inserted(std::uint64_t inserted) const {
@@ -153,13 +156,12 @@ LoadCount Replacement::finish() {
                     "k WHERE {}{}SAVEPOINT {}",
                     keys_, rows_, same_key("k", "r"), only_by_index, table_, keys_,
                     same_key("t", "k"), as_usual, kSavepoint));
-    const std::string update = update_clause();
-    if (update.empty()) {
+    if (upsert_.clause.empty()) {
       delete_and_insert(Error(ErrorKind::invariant, ""));
     } else {
       try {
-        const std::uint64_t affected = session_.query(insert(update)).affected;
-        if (!update.ends_with("NOTHING")) check_inserted(affected);
+        const std::uint64_t affected = session_.query(insert(upsert_.clause)).affected;
+        if (upsert_.updates) check_inserted(affected);
       } catch (const Error& error) {
         if (!error.duplicate_key() || error.scope() == ErrorScope::session) throw;
         connection.run(fmt::format("ROLLBACK TO SAVEPOINT {}", kSavepoint));

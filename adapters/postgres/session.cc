@@ -75,29 +75,56 @@ PgSession::PgSession(const Url& url, const SessionOptions& options) : connection
 
 const Dialect& PgSession::dialect() const { return postgres::dialect(); }
 
-Result PgSession::query(std::string_view sql, std::span<const Value> parameters) {
-  const ResultPtr raw = connection_.run(std::string(sql), parameters);
+Result result_of(const PGresult& raw) {
   Result result;
-  const int columns = PQnfields(raw.get());
-  const int rows = PQntuples(raw.get());
+  const int columns = PQnfields(&raw);
+  const int rows = PQntuples(&raw);
   for (int column = 0; column < columns; ++column) {
-    result.columns.emplace_back(PQfname(raw.get(), column));
+    result.columns.emplace_back(PQfname(&raw, column));
   }
   result.rows.reserve(static_cast<std::size_t>(rows));
   for (int row = 0; row < rows; ++row) {
     std::vector<Value>& values = result.rows.emplace_back();
     values.reserve(static_cast<std::size_t>(columns));
-    for (int column = 0; column < columns; ++column) {
-      values.push_back(value_of(*raw, row, column));
-    }
+    for (int column = 0; column < columns; ++column) values.push_back(value_of(raw, row, column));
   }
-  const std::string_view status = PQcmdStatus(raw.get());
+  // libpq means to change neither; its signatures are older than const.
+  auto* writable = const_cast<PGresult*>(&raw);
+  const std::string_view status = PQcmdStatus(writable);
   if (!status.starts_with("SELECT")) {
-    const std::string_view count = PQcmdTuples(raw.get());
+    const std::string_view count = PQcmdTuples(writable);
     std::from_chars(count.data(), count.data() + count.size(), result.affected);
   }
   return result;
 }
+
+Result PgSession::query(std::string_view sql, std::span<const Value> parameters) {
+  return result_of(*connection_.run(std::string(sql), parameters));
+}
+
+void PgSession::send(std::string_view sql, std::span<const Value> parameters,
+                     Connection::Sending sending) {
+  std::vector<Parameter> bound;
+  bound.reserve(parameters.size());
+  for (const Value& value : parameters) bound.push_back(parameter_of(value));
+  connection_.send(std::string(sql), bound, sending);
+}
+
+void PgSession::send(std::string_view sql, std::span<const Value> parameters) {
+  send(sql, parameters, Connection::Sending::plain);
+}
+
+void PgSession::send_check(std::string_view sql, std::span<const Value> parameters) {
+  send(sql, parameters, Connection::Sending::check);
+}
+
+void PgSession::send_begin() {
+  send("BEGIN ISOLATION LEVEL READ COMMITTED", {}, Connection::Sending::plain);
+}
+
+void PgSession::send_commit() { send("COMMIT", {}, Connection::Sending::commit); }
+
+Result PgSession::receive() { return result_of(*connection_.receive()); }
 
 void PgSession::begin() {
   if (in_transaction()) throw Error(ErrorKind::invariant, "a transaction is open already");
@@ -124,6 +151,7 @@ void PgSession::commit() {
 }
 
 void PgSession::rollback() noexcept {
+  connection_.drop_sent();
   try {
     if (in_transaction()) connection_.run("ROLLBACK");
   } catch (...) {

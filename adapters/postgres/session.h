@@ -23,6 +23,11 @@ class PgSession : public Session {
   void commit() override;
   void rollback() noexcept override;
   bool in_transaction() const override { return connection_.in_transaction(); }
+  void send(std::string_view sql, std::span<const Value> parameters = {}) override;
+  void send_check(std::string_view sql, std::span<const Value> parameters = {}) override;
+  void send_begin() override;
+  void send_commit() override;
+  Result receive() override;
   std::shared_ptr<Canceller> canceller() override;
   Catalog catalog(const std::string& schema = "") override;
   LoadSample load() override;
@@ -45,12 +50,16 @@ class PgSession : public Session {
   void set_sequential_scans(bool on);
 
  private:
+  void send(std::string_view sql, std::span<const Value> parameters, Connection::Sending sending);
+
   Connection connection_;
   ServerInfo server_;
   bool sees_all_activity_ = false;
   std::optional<bool> sequential_scans_ = true;  // absent: a rollback may have undone the last SET
   std::map<TableName, Table> tables_;
 };
+
+Result result_of(const PGresult& raw);
 
 // Reads pg_catalog by a handful of statements, however many tables there are.
 Catalog read_catalog(PgSession& session, const std::string& schema);

@@ -2,10 +2,14 @@
 // binary.
 #pragma once
 
+#include <deque>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "adapters/adapter.h"
+#include "adapters/postgres/codec_binary.h"
 #include "adapters/postgres/session.h"
 
 namespace migrator::postgres {
@@ -46,8 +50,22 @@ class PgSource : public Source {
                  RowBatch& batch) override;
   std::vector<Key> keys_of(const ReadSpec& spec, const RowBatch& batch) override;
   AccessPath explain(const ReadSpec& spec) override;
+  void prepare_read(const ReadSpec& spec, const RowLayout& layout) override;
+  void send_read(const ReadSpec& spec, const Key& key, const RowLayout& layout) override;
+  bool receive_row(RowBatch& batch) override;
 
  private:
+  // A row that was sent for, and how it becomes one of the layout that was asked for.
+  struct SentRead {
+    bool binary = false;
+    std::size_t columns = 0;
+    std::shared_ptr<const BinaryDecoder> decoder;  // for cells
+  };
+  std::deque<SentRead> sent_reads_;
+  // By the table and what is selected.
+  std::map<std::pair<TableName, std::string>, std::string> selects_;
+  const std::string& single_select(const ReadSpec& spec, bool cells);
+
   // Up to and with the table.
   std::string select(const ReadSpec& spec, bool cells);
   std::unique_ptr<RowStream> stream(const ReadSpec& spec, const std::string& sql,

@@ -5,7 +5,6 @@
 #include "adapters/postgres/codec_binary.h"
 #include "adapters/postgres/copy_encoding.h"
 #include "adapters/postgres/dialect.h"
-#include "adapters/postgres/replacement.h"
 #include "adapters/postgres/source.h"
 #include "adapters/postgres/stage.h"
 
@@ -118,7 +117,14 @@ std::unique_ptr<RowSink> PgTarget::replace(const WriteSpec& spec, const RowBatch
   }
   require_layout(spec, layout);
   require_layout({spec.table, spec.key, spec.key}, key_layout);
-  return std::make_unique<Replacement>(session_, spec, keys, key_layout, layout);
+  return std::make_unique<Replacement>(session_, spec, upsert_form(spec), keys, key_layout, layout);
+}
+
+const UpsertForm& PgTarget::upsert_form(const WriteSpec& spec) {
+  std::pair<TableName, std::string> name{spec.table, column_list(spec.columns)};
+  const auto known = upserts_.find(name);
+  if (known != upserts_.end()) return known->second;
+  return upserts_[std::move(name)] = postgres::upsert_form(session_, spec);
 }
 
 std::unique_ptr<RowSink> PgTarget::rehearse(const WriteSpec& spec, const RowLayout& layout) {

@@ -2,10 +2,13 @@
 // merged.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "adapters/adapter.h"
+#include "adapters/postgres/replacement.h"
 #include "adapters/postgres/session.h"
 
 namespace migrator::postgres {
@@ -20,11 +23,17 @@ class PgTarget : public Target {
                                 LoadMode mode) override;
   std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
                                    const RowLayout& key_layout, const RowLayout& layout) override;
+  void prepare_single(const WriteSpec& spec) override;
+  void send_replace(const WriteSpec& spec, const RowBatch& key, const RowLayout& key_layout,
+                    const RowBatch& row, const RowLayout& layout) override;
   std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) override;
   std::unique_ptr<Colocation> colocate(Source& source) override;
 
  private:
+  const UpsertForm& upsert_form(const WriteSpec& spec);
+
   PgSession session_;
+  std::map<std::pair<TableName, std::string>, UpsertForm> upserts_;  // by the columns' list
 };
 
 // A way to copy inside the target's session, or nullptr if the two sessions are not proven to be of

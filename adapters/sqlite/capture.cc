@@ -57,11 +57,10 @@ std::string utf8_of(std::string_view utf16, bool big_endian) {
   return text;
 }
 
-std::string row_key(const std::vector<Column>& key, const char* row) {
+std::string row_key_of(const std::vector<Column>& key, const std::string& row) {
   std::string sql;
   for (const Column& column : key) {
-    const std::string text =
-        "(" + text_expression(std::string(row) + "." + dialect().quote(column.name)) + ")";
+    const std::string text = "(" + text_expression(row + "." + dialect().quote(column.name)) + ")";
     if (key.size() == 1) return text;
     if (!sql.empty()) sql += " || ";
     sql += text + " || ','";
@@ -110,8 +109,8 @@ std::string rows_in_the_way(const CaptureSpec& spec) {
       if (!same.empty()) same += " AND ";
       same += "o." + dialect().quote(column) + " = NEW." + dialect().quote(column);
     }
-    body += entry(spec, row_key(spec.key, "o") + " FROM " + dialect().quote(spec.table.name.name) +
-                            " o WHERE " + same);
+    body += entry(spec, row_key_of(spec.key, "o") + " FROM " +
+                            dialect().quote(spec.table.name.name) + " o WHERE " + same);
   }
   return body;
 }
@@ -123,7 +122,7 @@ struct Part {
 };
 
 std::vector<Part> parts(const CaptureSpec& spec) {
-  const std::string fresh = row_key(spec.key, "NEW"), old = row_key(spec.key, "OLD");
+  const std::string fresh = row_key_of(spec.key, "NEW"), old = row_key_of(spec.key, "OLD");
   std::vector<Part> result{
       {"_ins", "AFTER INSERT", entry(spec, fresh)},
       {"_upd", "AFTER UPDATE",
@@ -225,6 +224,10 @@ std::vector<std::string> SqliteCapture::trigger_names(const CaptureSpec& spec) c
   std::vector<std::string> names;
   for (const Part& part : parts(spec)) names.push_back(capture_prefix(spec) + part.suffix);
   return names;
+}
+
+std::string SqliteCapture::row_key(const std::vector<Column>& key, const std::string& row) const {
+  return row_key_of(key, row);
 }
 
 Key SqliteCapture::decode(const std::vector<Column>& key, std::string_view row_key) const {

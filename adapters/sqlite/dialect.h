@@ -18,6 +18,9 @@ class Dialect final : public migrator::Dialect {
   std::string_view row_lock() const override { return ""; }
   bool concurrent_writers() const override { return false; }
   bool fires_triggers() const override { return false; }
+  std::string_view now_ms() const override {
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+  }
   std::string_view own_key_type() const override { return "TEXT"; }
   std::string_view own_text_type() const override { return "TEXT"; }
   std::string_view own_integer_type() const override { return "INTEGER"; }

@@ -74,6 +74,8 @@ class SessionCanceller final : public Canceller {
     } catch (...) {  // best effort, as promised
     }
   }
+  // Nothing stalls here but a lock, which is given up in the same way.
+  void abandon() noexcept override { cancel(); }
 
  private:
   std::shared_ptr<Interruption> interruption_;
@@ -410,6 +412,7 @@ void Session::commit() {
 }
 
 void Session::rollback() noexcept {
+  drop_sent();
   if (!in_transaction()) return;
   // Not an Activity: a canceller must not stop a rollback, nor a deadline.
   interruption_->deadline = {};

@@ -113,7 +113,9 @@ int run_plan(const Invocation& invocation) {
       "scan", po::value<std::string>()->default_value("20000"),
       "rows of each table whose values are tried on the target: a number, `full` or `none`")(
       "capture", po::value<std::string>()->default_value("trigger"),
-      "how writes to the source are followed: `trigger`, or `none` where there are none")(
+      "how writes to the source are followed: `trigger`; `shim` where all go through it; or `none` "
+      "where there are none")("inline-writes",
+                              "let the shim write the target, too (its mode `sync`)")(
       "force", "overwrite an existing plan");
   if (!options.parse()) return kDone;
   for (const char* needed : {"source", "target"}) {
@@ -131,9 +133,14 @@ int run_plan(const Invocation& invocation) {
   PlannerOptions planner;
   planner.scan_rows = scan_rows(options.get<std::string>("scan"));
   planner.capture = options.get<std::string>("capture");
-  if (planner.capture != "trigger" && planner.capture != "none") {
-    throw Error(ErrorKind::usage, "--capture takes `trigger` or `none`")
+  planner.inline_writes = options.flag("inline-writes");
+  if (planner.capture != "trigger" && planner.capture != "shim" && planner.capture != "none") {
+    throw Error(ErrorKind::usage, "--capture takes `trigger`, `shim` or `none`")
         .remedy("leave it out: triggers are the default");
+  }
+  if (planner.inline_writes && planner.capture == "none") {
+    throw Error(ErrorKind::usage, "--inline-writes needs a capture")
+        .remedy("say --capture trigger or --capture shim");
   }
   if (options.flag("name")) planner.name = options.get<std::string>("name");
   if (options.flag("table")) planner.only = options.get<std::vector<std::string>>("table");

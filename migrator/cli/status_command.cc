@@ -9,6 +9,7 @@
 #include "checkpoints/store.h"
 #include "migrator/cli/command.h"
 #include "migrator/cli/console.h"
+#include "migrator/engine/live_changes.h"
 
 namespace migrator::cli {
 namespace {
@@ -25,7 +26,7 @@ nlohmann::json empty_status(const std::string& path) {
           {"tables", none},     {"verify", none},
           {"paused", false},    {"settings", nlohmann::json::object()},
           {"running", false},   {"owner", nullptr},
-          {"events", none}};
+          {"events", none},     {"changes", nullptr}};
 }
 
 nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
@@ -73,6 +74,56 @@ nlohmann::json to_json(CheckpointStore& store, const std::string& path) {
   return document;
 }
 
+nlohmann::json to_json(const LiveStatus& live) {
+  nlohmann::json document{
+      {"error", nullptr},          {"waiting", live.backlog.entries},
+      {"more", live.backlog.more}, {"oldest_seconds", live.backlog.oldest_seconds},
+      {"phase", nullptr},          {"epoch", nullptr},
+      {"source_open", nullptr},    {"instances", nlohmann::json::array()}};
+  if (!live.error.empty()) document["error"] = live.error;
+  if (live.source) {
+    document["phase"] = name(live.source->phase);
+    document["epoch"] = live.source->epoch;
+    document["source_open"] = live.source->open;
+  }
+  for (const ShimInstance& instance : live.instances) {
+    document["instances"].push_back({{"instance", instance.instance},
+                                     {"epoch", instance.epoch},
+                                     {"phase", name(instance.phase)},
+                                     {"seen_seconds", static_cast<double>(instance.age_ms) / 1000},
+                                     {"gone", instance.gone()}});
+  }
+  return document;
+}
+
+void print_changes(const nlohmann::json& changes) {
+  if (changes.is_null()) return;
+  if (!changes["error"].is_null()) {
+    std::printf("changes: the source cannot be asked: %s\n",
+                changes["error"].get<std::string>().c_str());
+    return;
+  }
+  std::printf("changes: %s%s wait for the relay", human_count(changes["waiting"]).c_str(),
+              changes["more"].get<bool>() ? " or more" : "");
+  if (changes["waiting"] != 0) {
+    std::printf(", the oldest for %.1f s", changes["oldest_seconds"].get<double>());
+  }
+  if (!changes["phase"].is_null()) {
+    std::printf("; phase %s, epoch %llu%s", changes["phase"].get<std::string>().c_str(),
+                static_cast<unsigned long long>(changes["epoch"].get<std::uint64_t>()),
+                changes["source_open"].get<bool>() ? "" : ", the source is CLOSED to writers");
+  }
+  std::printf("\n");
+  for (const auto& instance : changes["instances"]) {
+    std::printf("shim: %s, epoch %llu, %s, seen %.0f s ago%s\n",
+                instance["instance"].get<std::string>().c_str(),
+                static_cast<unsigned long long>(instance["epoch"].get<std::uint64_t>()),
+                instance["phase"].get<std::string>().c_str(),
+                instance["seen_seconds"].get<double>(),
+                instance["gone"].get<bool>() ? ": GONE" : "");
+  }
+}
+
 void print(const nlohmann::json& status) {
   if (status["name"].is_null()) {
     std::printf("nothing was begun yet\n");
@@ -111,6 +162,7 @@ void print(const nlohmann::json& status) {
                     human_count(table["rejects"]), verified});
   }
   std::fputs(columns(rows).c_str(), stdout);
+  print_changes(status["changes"]);
   for (const auto& [setting, value] : status["settings"].items()) {
     std::printf("set: %s=%s\n", setting.c_str(), value.get<std::string>().c_str());
   }
@@ -134,6 +186,9 @@ int run_status(const Invocation& invocation) {
     if (access(plan.checkpoint.c_str(), F_OK) == 0) {
       const auto store = open_store_for_reading(plan.checkpoint);
       status = to_json(*store, plan.checkpoint);
+      if (!status["name"].is_null() && LiveChanges::wanted(plan)) {
+        status["changes"] = to_json(live_status(plan, invocation.interrupt));
+      }
     } else {
       status = empty_status(plan.checkpoint);
     }

@@ -37,25 +37,6 @@ std::optional<Chunk> TableCopy::next_chunk(Source& source, CopyContext& context)
   return chunk;
 }
 
-RowForm row_form(const TableRoute& route, Source& source, Target& target) {
-  const std::vector<RowLayout> takes = target.layouts(route.write);
-  RowForm form;
-  for (const RowLayout& layout : source.layouts(route.read)) {
-    if (std::find(takes.begin(), takes.end(), layout) == takes.end()) continue;
-    form.layout = layout;
-    break;
-  }
-  if (form.layout.format.empty()) {
-    throw Error(ErrorKind::invariant, "the two sides share no row layout for " + route.name)
-        .table(route.name);
-  }
-  if (form.layout == cells_layout()) {
-    form.transcoder =
-        std::make_unique<Transcoder>(route.read.columns, route.write.columns, route.name);
-  }
-  return form;
-}
-
 const TableCopy::Form& TableCopy::form(Source& source, Target& target) {
   const std::lock_guard lock(mutex_);
   if (form_) return *form_;

@@ -15,7 +15,7 @@
 #include "migrator/copy/chunker.h"
 #include "migrator/copy/endpoints.h"
 #include "migrator/copy/pacer.h"
-#include "migrator/copy/transcoder.h"
+#include "migrator/copy/row_form.h"
 #include "plans/route.h"
 
 namespace migrator {
@@ -43,14 +43,6 @@ struct CopyContext {
 
 // What each of so many workers may read ahead.
 std::size_t read_ahead_bytes(int workers);
-
-// The layout in which a table's rows travel, and what turns them into the target's types.
-struct RowForm {
-  RowLayout layout;
-  std::unique_ptr<const Transcoder> transcoder;  // null where the layout is wire rows
-};
-// Sessions of one side are all alike, so this holds for every pair of them.
-RowForm row_form(const TableRoute& route, Source& source, Target& target);
 
 class TableCopy {
  public:

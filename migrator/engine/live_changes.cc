@@ -17,7 +17,10 @@ LiveChanges::LiveChanges(const Plan& plan, const Endpoints& endpoints, const Chu
       fence_(fence),
       interrupt_(interrupt),
       journal_(plan.name, schema),
-      lease_(plan.name) {}
+      lease_(plan.name),
+      source_side_(plan.name, schema),
+      target_side_(plan.name, ""),
+      guard_(plan.name, "") {}
 
 LiveChanges::Prospect LiveChanges::look(const std::vector<TableRoute>& routes,
                                         Session& source) const {
@@ -26,6 +29,15 @@ LiveChanges::Prospect LiveChanges::look(const std::vector<TableRoute>& routes,
     prospect.findings.push_back(
         {Severity::error, "", "the source is read-only, and capture makes triggers there",
          "give the plan the URL of the primary; or write `capture: none`, and stop the writers"});
+    return prospect;
+  }
+  if (!by_triggers()) {
+    prospect.findings.push_back(
+        {Severity::warning, "",
+         "changes are captured by the shim alone (`capture: shim`): a writer that bypasses it is "
+         "not "
+         "seen",
+         "begin the backfill once every writer uses the shim, and trust `migrate verify` alone"});
     return prospect;
   }
   const CaptureInstallation capture(plan_.name, journal_, source, interrupt_);
@@ -72,18 +84,20 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
       }
       if (!what.empty()) store.clear_step(step);
     }
-    if (done && !capture.complete(route)) {
+    if (done && by_triggers() && !capture.complete(route)) {
       refuse(&route, "triggers of capture are gone from the source, or disabled");
       store.clear_step(step_of(route));
     }
     if (!store.step_done(step_of(route))) missing.push_back(&route);
   }
   lease_.install(target);
+  if (plan_.inline_writes) guard_.install(target);
   capture.install_journal();
+  open_sides(routes, store, source.session(), target);
   std::vector<std::string> names;
   for (const TableRoute* route : missing) {
     interrupt_.check();
-    capture.install(*route);
+    if (by_triggers()) capture.install(*route);
     store.mark_step("schema:" + route->name + ": " + description(route->source));
     store.mark_step(step_of(*route));
     store.add_event({Clock::now(), "capture_installed", route->name, ""});
@@ -92,11 +106,83 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
   return names;
 }
 
+// The source is the authority until a cutover. Where neither side is open, a run was broken off
+// that had closed it: the side that was opened last is opened again. (Protocol: recovery.)
+void LiveChanges::open_sides(const std::vector<TableRoute>& routes, CheckpointStore& store,
+                             Session& source, Session& target) const {
+  source_side_.install(source);
+  target_side_.install(target);
+  std::vector<ShimTable> tables;
+  for (const TableRoute& route : routes) {
+    ShimTable table{route.name, route.read.table, route.write.table, {}, {}, route.read.where};
+    for (const Column& column : route.read.key) table.key.push_back(column.name);
+    for (std::size_t at = 0; at < route.read.columns.size(); ++at) {
+      table.columns.emplace_back(route.read.columns[at].name, route.write.columns[at].name);
+    }
+    tables.push_back(std::move(table));
+  }
+  std::sort(tables.begin(), tables.end(),
+            [](const ShimTable& a, const ShimTable& b) { return a.relation < b.relation; });
+  source_side_.put_tables(source, tables);
+  target_side_.put_tables(target, tables);
+  const std::optional<SideRow> there = source_side_.read(source), other = target_side_.read(target);
+  if (there && other && (there->open || other->open)) return;
+  const std::uint64_t epoch =
+      store.next_epoch(std::max(there ? there->epoch : 0, other ? other->epoch : 0));
+  SideRow row;
+  row.phase = Phase::dual_write;
+  row.capture = plan_.capture;
+  row.inline_writes = plan_.inline_writes;
+  row.epoch = epoch;
+  row.side = Side::target;
+  target_side_.put(target, row);
+  row.side = Side::source;
+  row.open = true;
+  row.opened_epoch = epoch;
+  if (!there) {
+    source_side_.put(source, row);
+  } else if (!other || there->opened_epoch >= other->opened_epoch) {
+    row.phase = there->phase;
+    if (source_side_.exchange(source, *there, row)) {
+      store.add_event({Clock::now(), "source_opened", "", fmt::format("epoch {}", epoch)});
+    }
+  }
+}
+
+void LiveChanges::set_phase(Phase phase, Session& target) const {
+  const Opened<Source> source = open_source(endpoints_, interrupt_);
+  source_side_.set_phase(source.session(), phase);
+  target_side_.set_phase(target, phase);
+}
+
+void LiveChanges::close_source() const {
+  const Opened<Source> source = open_source(endpoints_, interrupt_);
+  std::string names;
+  for (const ShimInstance& instance : source_side_.instances(source.session())) {
+    if (!instance.gone()) names += (names.empty() ? "" : ", ") + instance.instance;
+  }
+  if (!names.empty()) {
+    throw Error(ErrorKind::gate, "the application still writes through the shim: " + names)
+        .remedy(
+            "stop these processes; one that has ended without a word counts as gone when its "
+            "lease is over");
+  }
+  const std::optional<SideRow> row = source_side_.read(source.session());
+  if (!row || !row->open) return;
+  SideRow closed = *row;
+  closed.open = false;
+  if (!source_side_.exchange(source.session(), *row, closed)) {
+    throw Error(ErrorKind::transient, "the source's state has changed meanwhile")
+        .remedy("run the command again");
+  }
+}
+
 void LiveChanges::remove_triggers(const std::vector<TableRoute>& routes) const {
   Endpoints endpoints = endpoints_;
   endpoints.source_options = CaptureInstallation::options(endpoints_.source_options);
   const Opened<Source> source = open_source(endpoints, interrupt_);
   const CaptureInstallation capture(plan_.name, journal_, source.session(), interrupt_);
+  if (!by_triggers()) return;
   for (const TableRoute& route : routes) capture.remove(route);
 }
 
@@ -113,15 +199,40 @@ void LiveChanges::remove_tables(const std::vector<TableRoute>& routes, Session& 
                                      });
     }
   }
-  journal_.remove(source.session(), !others);
+  source_side_.remove(source.session());
+  // Other migrations whose journal is written by the shim have rows there.
+  journal_.remove(source.session(), !others && !source_side_.exists(source.session()));
   lease_.remove(target);
+  guard_.remove(target);
+  target_side_.remove(target);
 }
 
 std::unique_ptr<Relay> LiveChanges::relay(const std::vector<TableRoute>& routes,
                                           CheckpointStore& store, const RetryPolicy& retry,
                                           bool watch_schema) const {
-  return std::make_unique<Relay>(routes, RelayContext{endpoints_, store, fence_, lease_, journal_,
-                                                      interrupt_, retry, watch_schema});
+  return std::make_unique<Relay>(
+      routes, RelayContext{endpoints_, store, fence_, lease_, journal_, interrupt_, retry,
+                           watch_schema, plan_.inline_writes ? &guard_ : nullptr, &source_side_});
+}
+
+LiveStatus live_status(const Plan& plan, Interrupt& interrupt) {
+  LiveStatus status;
+  try {
+    Endpoints endpoints{Url::parse(plan.source_url), Url::parse(plan.target_url), {}, {}};
+    endpoints.source_options.connect_timeout = std::chrono::seconds(3);
+    endpoints.source_options.statement_timeout = std::chrono::seconds(5);
+    const Opened<Source> source = open_source(endpoints, interrupt);
+    Session& session = source.session();
+    const Journal journal(plan.name, session.server().schema);
+    const SideTable side(plan.name, session.server().schema);
+    if (journal.exists(session)) status.backlog = journal.backlog(session);
+    status.source = side.read(session);
+    status.instances = side.instances(session);
+  } catch (const Error& error) {
+    interrupt.check();
+    status.error = error.what();
+  }
+  return status;
 }
 
 RetryPolicy BackgroundRelay::patience() {

@@ -1,8 +1,9 @@
 // Following a source that is being written to: capture on its tables, and the relay beside the
 // copy.
 //
-// Only for plans with `capture: trigger`; with `capture: none` nothing of this is done, and nobody
-// may write to the source during the copy.
+// With `capture: trigger` by triggers, with `capture: shim` by what the application's shim writes
+// down. Either way both sides get their state rows (capture/side_row.h), which the shim looks at.
+// With `capture: none` nothing of this is done, and nobody may write to the source during the copy.
 //
 // Threads: one, but for BackgroundRelay::progress().
 #pragma once
@@ -17,6 +18,8 @@
 
 #include "checkpoints/store.h"
 #include "migrator/capture/chunk_fence.h"
+#include "migrator/capture/inline_guard.h"
+#include "migrator/capture/side_row.h"
 #include "migrator/relay/relay.h"
 #include "plans/plan.h"
 #include "plans/route.h"
@@ -29,7 +32,7 @@ class LiveChanges {
   LiveChanges(const Plan& plan, const Endpoints& endpoints, const ChunkFence& fence,
               const std::string& schema, Interrupt& interrupt);
 
-  static bool wanted(const Plan& plan) { return plan.capture == "trigger"; }
+  static bool wanted(const Plan& plan) { return plan.capture != "none"; }
   // The store's step that is marked once the table is captured.
   static std::string step_of(const TableRoute& route) { return "capture:" + route.name; }
   const Journal& journal() const { return journal_; }
@@ -47,6 +50,12 @@ class LiveChanges {
   std::vector<std::string> install(const std::vector<TableRoute>& routes, CheckpointStore& store,
                                    Session& target, bool again) const;
 
+  // What both sides' rows say from now on, for the shim to follow.
+  void set_phase(Phase phase, Session& target) const;
+  // Closes the source to writers through the shim, and waits for those that are under way. Throws
+  // Error(gate) while a process of the application is there. install() opens it again.
+  void close_source() const;
+
   // Takes the triggers away. Waits for the transactions that they have seen.
   void remove_triggers(const std::vector<TableRoute>& routes) const;
   // The rest of what install() has made, once the journal is empty.
@@ -60,13 +69,29 @@ class LiveChanges {
   static constexpr std::string_view kMissed = "changes_missed";
 
  private:
+  bool by_triggers() const { return plan_.capture == "trigger"; }
+  void open_sides(const std::vector<TableRoute>& routes, CheckpointStore& store, Session& source,
+                  Session& target) const;
+
   const Plan& plan_;
   const Endpoints& endpoints_;
   const ChunkFence& fence_;
   Interrupt& interrupt_;
   const Journal journal_;
   const RelayLease lease_;
+  const SideTable source_side_, target_side_;
+  const InlineGuard guard_;  // on the target
 };
+
+// How far the changes of the source have been followed, asked of the source itself.
+struct LiveStatus {
+  std::string error;  // why it cannot be asked now; "" if it could
+  Backlog backlog;
+  std::optional<SideRow> source;        // absent: not begun, or finished
+  std::vector<ShimInstance> instances;  // processes that write through the shim
+};
+// Waits for a few seconds at most.
+LiveStatus live_status(const Plan& plan, Interrupt& interrupt);
 
 // A relay that follows in a thread of its own until stop(). It waits out whatever outage there is;
 // what it gives up at is thrown by stop().

@@ -356,6 +356,7 @@ BackfillResult MigrationRun::backfill(
   report.settings = store().control().settings;
   if (started) started(report);
   Sides& both = sides();
+  if (live_) live_->set_phase(Phase::backfill, both.target.session());
   const BackfillPlan& settings = plan_.backfill;
   const Dialect& dialect = both.target.session().dialect();
   const int jobs = usable_jobs(settings, dialect);
@@ -490,7 +491,8 @@ RelayProgress MigrationRun::finish() {
         .remedy("run `migrate verify PLAN`, and mend what it finds");
   }
   if (live && !store().step_done("capture_removed")) {
-    // Removal waits for the last writers, and what they wrote is relayed before the journal goes.
+    // Either waits for the last writers, and what they wrote is relayed before the journal goes.
+    live_->close_source();
     live_->remove_triggers(sides().routes);
     progress = live_->relay(sides().routes, store(), {}, false)->drain();
     require_drained(progress);

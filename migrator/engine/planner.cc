@@ -80,6 +80,7 @@ class Drafter {
 
   void check_capture(const std::vector<TableRoute>& routes) {
     draft_.plan.capture = options_.capture;
+    draft_.plan.inline_writes = options_.inline_writes;
     if (!LiveChanges::wanted(draft_.plan)) return;
     const ChunkFence fence(draft_.plan.name);
     const LiveChanges live(draft_.plan, endpoints_, fence, source_.session().server().schema,
@@ -274,13 +275,12 @@ std::string write_report(const Draft& draft, const std::string& plan_file) {
   out += "\n## Next\n\n```\n";
   out +=
       fmt::format("migrate check {0}\nmigrate backfill {0}\nmigrate verify {0}\n```\n", plan_file);
-  out +=
-      LiveChanges::wanted(draft.plan)
-          ? "\nThe application may go on writing to the source: changes are captured by triggers "
-            "and relayed.\nWhen both sides are equal, stop the writers, run `migrate finish`, "
-            "and point the application at the target.\n"
-          : "\nWrites to the source are not followed (`capture: none`): stop the writers before "
-            "the backfill.\n";
+  out += LiveChanges::wanted(draft.plan)
+             ? "\nThe application may go on writing to the source: changes are captured and "
+               "relayed.\nWhen both sides are equal, stop the writers, run `migrate finish`, "
+               "and point the application at the target.\n"
+             : "\nWrites to the source are not followed (`capture: none`): stop the writers before "
+               "the backfill.\n";
   return out;
 }
 

@@ -17,6 +17,7 @@ struct PlannerOptions {
   std::vector<std::string> only;     // tables to take; empty: all
   std::vector<std::string> without;  // tables to leave out
   std::string capture = "trigger";   // Plan::capture
+  bool inline_writes = false;
   // Rows of each table whose values are read and encoded for the target, without being sent: what
   // would be refused is found now and not at two in the morning. 0: none.
   std::uint64_t scan_rows = 20'000;

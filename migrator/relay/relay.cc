@@ -44,11 +44,8 @@ std::pair<std::string, std::string> name_of(const std::string& table, const Key&
 
 struct Relay::Table {
   const TableRoute* route = nullptr;
-  ReadSpec key_spec;
-  WriteSpec key_write;
   std::optional<RowForm> form;
-  RowLayout key_layout;
-  std::optional<Transcoder> key_transcoder;
+  std::optional<KeyForm> key_form;
 };
 
 // A key to be made equal, or a whole table.
@@ -57,6 +54,7 @@ struct Relay::Item {
   std::optional<std::string> row_key;
   Key key;
   std::vector<std::size_t> entries;  // of the round's
+  std::int64_t newest = 0;           // the highest number of these
 };
 
 struct Relay::Round {
@@ -101,11 +99,7 @@ Relay::Relay(const std::vector<TableRoute>& routes, const RelayContext& context)
       limit_(kFirstLimit),
       idle_(kIdle) {
   for (const TableRoute* route : parents_first(routes)) {
-    Table& table = tables_.emplace_back();
-    table.route = route;
-    table.key_spec = route->read;
-    table.key_spec.columns = route->read.key;
-    table.key_write = {route->write.table, route->write.key, route->write.key};
+    tables_.emplace_back().route = route;
   }
 }
 
@@ -221,6 +215,16 @@ std::vector<std::int64_t> Relay::copy_changes(Round& round) {
   std::vector<std::size_t> done;
   renew_snapshot();
   const std::vector<JournalEntry> entries = context_.journal.read(source, limit);
+  if (context_.guard != nullptr) {
+    const auto side = context_.side->read(source);
+    if (!side) {
+      throw Error(ErrorKind::gate,
+                  "the source's row of this migration is gone: the shim's writes "
+                  "cannot be told from older ones")
+          .remedy("run `migrate start PLAN`");
+    }
+    source_epoch_ = side->epoch;
+  }
   stop_point("relay_read");
   round.read = entries.size();
   round.full = entries.size() == limit;
@@ -299,8 +303,10 @@ std::vector<Relay::Item> Relay::items_of(const std::vector<JournalEntry>& entrie
         item.key = capture.decode(tables_[item.table].route->read.key, *entry.row_key);
       }
       item.entries.push_back(at);
+      item.newest = entry.seq;
     } else {
       items[place->second].entries.push_back(at);
+      items[place->second].newest = std::max(items[place->second].newest, entry.seq);
     }
   }
   std::stable_sort(items.begin(), items.end(),
@@ -420,49 +426,71 @@ void Relay::write(std::span<Item> items) {
   Session& session = target_.session();
   session.begin();
   context_.lease.check(session, *epoch_);
-  for (std::size_t first = 0; first < items.size();) {
-    std::size_t end = first;
-    while (end < items.size() && items[end].table == items[first].table && items[end].row_key) {
-      ++end;
-    }
-    if (end > first) replace(tables_[items[first].table], items.subspan(first, end - first));
-    first = std::max(end, first + 1);
+  std::vector<Item*> writing;
+  for (Item& item : items) {
+    if (item.row_key) writing.push_back(&item);
+  }
+  if (context_.guard != nullptr) pass_guard(writing);
+  for (std::size_t first = 0, end = 0; first < writing.size(); first = end) {
+    while (end < writing.size() && writing[end]->table == writing[first]->table) ++end;
+    replace(tables_[writing[first]->table],
+            std::span<Item* const>(writing).subspan(first, end - first));
   }
   stop_point("relay_written");
   session.commit();
   stop_point("relay_committed");
 }
 
-// How its rows and keys travel; found out once.
-void Relay::prepare(Table& table) {
-  if (table.form) return;
-  const TableRoute& route = *table.route;
-  const std::vector<RowLayout> takes = target_->layouts(table.key_write);
-  for (const RowLayout& layout : source_->key_layouts(table.key_spec)) {
-    if (std::find(takes.begin(), takes.end(), layout) == takes.end()) continue;
-    table.key_layout = layout;
-    break;
+// Raises the guards of the keys, and takes out those that have a newer row already. Keys of no
+// entry have no place among the changes: their rows are written in any case, and brought up again
+// by the entry, if a newer one was there.
+void Relay::pass_guard(std::vector<Item*>& items) {
+  std::map<InlineGuard::Name, ChangePlace> places;
+  std::vector<InlineGuard::Name> names;
+  const auto name_of_item = [this](const Item& item) {
+    return InlineGuard::Name{tables_[item.table].route->name, *item.row_key};
+  };
+  for (const Item* item : items) {
+    if (item->entries.empty()) continue;
+    names.push_back(name_of_item(*item));
+    places[names.back()] = {source_epoch_, item->newest};
   }
-  if (table.key_layout == cells_layout()) {
-    table.key_transcoder.emplace(route.read.key, route.write.key, route.name);
+  Session& target = target_.session();
+  context_.guard->raise(target, places);
+  std::vector<std::int64_t> numbers;
+  std::map<InlineGuard::Name, std::int64_t> newer;
+  for (const auto& [name, held] : context_.guard->lock(target, names)) {
+    if (held <= places.at(name)) continue;
+    newer[name] = held.seq;
+    numbers.push_back(held.seq);
   }
-  table.form = row_form(route, *source_, *target_);
+  if (newer.empty()) return;
+  renew_snapshot();
+  const std::set<std::int64_t> there = context_.journal.still_there(source_.session(), numbers);
+  std::erase_if(items, [&](const Item* item) {
+    if (item->entries.empty()) return false;
+    const auto found = newer.find(name_of_item(*item));
+    return found != newer.end() && there.contains(found->second);
+  });
 }
 
-void Relay::replace(Table& table, std::span<Item> items) {
+void Relay::replace(Table& table, std::span<Item* const> items) {
   const TableRoute& route = *table.route;
-  prepare(table);
+  if (!table.form) {
+    table.form = row_form(route, *source_, *target_);
+    table.key_form = key_form(route, *source_, *target_);
+  }
   std::vector<Key> keys;
-  for (const Item& item : items) keys.push_back(item.key);
+  for (const Item* item : items) keys.push_back(item->key);
   RowBatch batch;
-  source_->key_cells(table.key_spec, keys, table.key_layout, batch);
-  if (table.key_transcoder) table.key_transcoder->apply(batch);
-  const auto sink = target_->replace(route.write, batch, table.key_layout, table.form->layout);
+  key_rows(*table.key_form, *source_, keys, batch);
+  const auto sink =
+      target_->replace(route.write, batch, table.key_form->form.layout, table.form->layout);
   for (std::size_t first = 0, count = 0; first < keys.size(); first += count) {
     std::size_t bytes = 0;
     for (count = 0; first + count < keys.size() && count < kKeysPerRead && bytes < kReadBytes;
          ++count) {
-      bytes += items[first + count].row_key->size();
+      bytes += items[first + count]->row_key->size();
     }
     const auto rows = source_->read_keys(
         route.read, std::span<const Key>(keys).subspan(first, count), table.form->layout);

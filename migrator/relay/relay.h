@@ -16,6 +16,13 @@
 // round is halved until the row stands alone; its entries stay in the journal and are tried again,
 // ever more rarely. So a row whose parent has not come yet goes in once it has.
 //
+// Where the shim writes the target as well (`inline_writes`), step 3 raises the guard of each key
+// to its newest entry before it writes the row. A key whose guard is higher already has a newer row
+// there, and is left alone; but only while the entry of that number is still in the journal, for
+// then it will be relayed. Where it is not, the number was drawn without the row's lock (a touch of
+// a key that had not changed) and says nothing of the order: the row is written, read after that
+// look.
+//
 // Threads: drain() and follow() on one thread; progress() on any.
 #pragma once
 
@@ -32,8 +39,10 @@
 
 #include "checkpoints/store.h"
 #include "migrator/capture/chunk_fence.h"
+#include "migrator/capture/inline_guard.h"
 #include "migrator/capture/journal.h"
 #include "migrator/capture/relay_lease.h"
+#include "migrator/capture/side_row.h"
 #include "migrator/copy/backoff.h"
 #include "migrator/copy/endpoints.h"
 #include "migrator/copy/table_copy.h"
@@ -67,6 +76,9 @@ struct RelayContext {
   Interrupt& interrupt;
   RetryPolicy retry;
   bool watch_schema = true;  // false while capture is taken away
+  // Where the shim writes the target as well; else null.
+  const InlineGuard* guard = nullptr;
+  const SideTable* side = nullptr;  // of the source; with `guard`
 };
 
 class Relay {
@@ -110,8 +122,8 @@ class Relay {
   void apply(std::vector<Item> items, bool alone, std::vector<std::size_t>& done);
   bool add_holders(std::vector<Item>& items);
   void write(std::span<Item> items);
-  void prepare(Table& table);
-  void replace(Table& table, std::span<Item> items);
+  void pass_guard(std::vector<Item*>& items);
+  void replace(Table& table, std::span<Item* const> items);
   void renew_snapshot();
   bool copy_whole(std::size_t table);
   void settle(std::span<Item> items);
@@ -125,6 +137,7 @@ class Relay {
   Opened<Target> target_;
   UniqueHolders holders_;
   std::optional<std::uint64_t> epoch_;
+  std::uint64_t source_epoch_ = 0;   // of the authority, not below that of any entry of the round
   std::size_t limit_;                // entries a round, beside those that are held back
   std::size_t held_ = 0;             // entries that the last round left
   std::size_t helpers_refused_ = 0;  // keys of no entry that could not be made equal

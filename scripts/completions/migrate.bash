@@ -34,7 +34,7 @@ _migrate() {
       return
       ;;
     --capture)
-      mapfile -t COMPREPLY < <(compgen -W 'trigger none' -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W 'trigger shim none' -- "$current")
       return
       ;;
     --name | --table | --exclude | --jobs | --rows-per-second | --bytes-per-second | --show | --limit | --id | --reason)
@@ -44,7 +44,7 @@ _migrate() {
   if [[ $current == -* ]]; then
     case $command in
       '') options='--help --version' ;;
-      plan) options+=' --source --target --output --name --table --exclude --scan --capture --force' ;;
+      plan) options+=' --source --target --output --name --table --exclude --scan --capture --inline-writes --force' ;;
       check) options+=' --allow-existing' ;;
       start) options+=' --allow-existing --forget-target --recapture' ;;
       backfill) options+=' --jobs --rows-per-second --bytes-per-second --allow-existing' ;;

@@ -35,23 +35,33 @@ void Conformance::create_table(const TestDatabase& where, const std::string& nam
   where.exec("CREATE TABLE " + name + " (" + columns + ")" + quirks.table_suffix + ";\n");
 }
 
-std::string Conformance::make_key_table(const KeySet& set, bool empty) const {
-  std::string columns, key;
-  for (const auto& [column, type] : set.columns) {
-    // SQLite walks INTEGER PRIMARY KEY as the rowid, and that needs the words on the column.
-    columns += column + " " + type +
-               (type.find("NOT NULL") == std::string::npos ? " NOT NULL" : "") +
-               (set.name == "rowid" ? " PRIMARY KEY" : "") + ", ";
-    key += (key.empty() ? "" : ", ") + column;
+std::map<std::string, TableSchema> Conformance::make_key_tables(Session& session,
+                                                                bool empty) const {
+  std::string script = quirks.keys_preamble;
+  for (const KeySet& set : quirks.keys) {
+    std::string columns, key;
+    for (const auto& [column, type] : set.columns) {
+      // SQLite walks INTEGER PRIMARY KEY as the rowid, and that needs the words on the column.
+      columns += column + " " + type +
+                 (type.find("NOT NULL") == std::string::npos ? " NOT NULL" : "") +
+                 (set.name == "rowid" ? " PRIMARY KEY" : "") + ", ";
+      key += (key.empty() ? "" : ", ") + column;
+    }
+    columns += "ordinal " + quirks.int_type;
+    if (set.name != "rowid") columns += ", PRIMARY KEY (" + key + ")";
+    script += "CREATE TABLE k_" + set.name + " (" + columns + ")" + quirks.table_suffix + ";\n";
+    if (!empty) script += key_rows(set);
   }
-  columns += "ordinal " + quirks.int_type;
-  if (set.name != "rowid") columns += ", PRIMARY KEY (" + key + ")";
-  create_table("k_" + set.name, columns);
-  if (!empty) fill_key_table(set);
-  return "k_" + set.name;
+  db.exec(script);
+  const Catalog catalog = session.catalog();
+  std::map<std::string, TableSchema> tables;
+  for (const TableSchema& found : catalog.tables) {
+    if (found.name.name.starts_with("k_")) tables.emplace(found.name.name.substr(2), found);
+  }
+  return tables;
 }
 
-void Conformance::fill_key_table(const KeySet& set) const {
+std::string Conformance::key_rows(const KeySet& set) const {
   std::string values;
   for (std::size_t at = 0; at < set.rows.size(); ++at) {
     const std::size_t from = (at * 5 + 2) % set.rows.size();
@@ -60,7 +70,7 @@ void Conformance::fill_key_table(const KeySet& set) const {
     for (const std::string& literal : set.rows[row]) values += literal + ", ";
     values += std::to_string(row) + ")";
   }
-  db.exec("INSERT INTO k_" + set.name + " VALUES " + values + ";");
+  return "INSERT INTO k_" + set.name + " VALUES " + values + ";\n";
 }
 
 void Conformance::make_numbered_table(int rows) const {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,10 +37,12 @@ class Conformance : public testing::TestWithParam<ServerKind> {
                     const std::string& columns) const;
   // A table `t` (id integer key, note text) with rows first..last; note is "row <id>".
   void make_numbered_table(int rows) const;
-  // Table k_<name>: the key's columns and `ordinal`, which numbers the rows; filled, in another
-  // order than the key's, unless `empty`.
-  std::string make_key_table(const KeySet& set, bool empty = false) const;
-  void fill_key_table(const KeySet& set) const;
+  // A table k_<name> for each key set of the engine, by the sets' names: the key's columns and
+  // `ordinal`, which numbers the rows; filled, in another order than the key's, unless `empty`.
+  // All by one client, as starting one takes longer than all of its work.
+  std::map<std::string, TableSchema> make_key_tables(Session& session, bool empty = false) const;
+  // The INSERT of a set's rows.
+  std::string key_rows(const KeySet& set) const;
   // What a session knows of itself, for others to kill it.
   std::string count_of(const std::string& table_name) const;
 

@@ -21,7 +21,7 @@ cached() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
 DESTDIR='' cmake --install "$build" --prefix "$prefix" >"$work/install.log" ||
   { cat "$work/install.log"; fail "cmake --install"; }
 
-for file in bin/migrate include/migrator/error.h include/migrator/version.h \
+for file in bin/migrate include/migrator/shim.h include/migrator/sqlite.h include/migrator/dual_call.h \
   share/bash-completion/completions/migrate share/zsh/site-functions/_migrate; do
   [[ -e $prefix/$file ]] || fail "$file was not installed"
 done
@@ -30,13 +30,13 @@ source=$(cached CMAKE_HOME_DIRECTORY)
 if grep -rlF -e "$source/" -e "$build/" --include='*.cmake' --include='*.h' "$prefix"; then
   fail "the files above name the build or source tree"
 fi
-if grep -rliE 'fmt::|spdlog|libpq|mysql|sqlite3|yaml-cpp|Boost::' --include='*.cmake' "$prefix"; then
+if grep -rliE 'fmt::|fmt/|spdlog|yaml|boost|nlohmann|xxhash' --include='*.cmake' --include='*.h' "$prefix"; then
   fail "the files above ask for libraries of the build"
 fi
 
 # The project outside: copied, so that nothing of the source tree is beside it. It takes the sanitizers of
 # the build, which the library was compiled with, and nothing else.
-cp "$here/CMakeLists.txt" "$here/main.cc" "$work"
+cp "$here/CMakeLists.txt" "$here/main.cc" "$work/"
 sanitize=$(cached MIGRATOR_SANITIZE)
 flags=${sanitize:+-fsanitize=$sanitize}
 cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
@@ -45,7 +45,44 @@ cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
   { cat "$work/configure.log"; fail "find_package(migrator)"; }
 cmake --build "$work/build" >"$work/build.log" 2>&1 ||
   { cat "$work/build.log"; fail "building against the installed library"; }
-"$work/build/consumer" || fail "the consumer itself"
+# What it links is what it asked for.
+if ldd "$work/build/consumer" | grep -E 'libpq|libmariadb|libmysql|libfmt|libspdlog|libyaml|libboost|libxxhash'; then
+  fail "the consumer links the libraries above"
+fi
+
+cd "$work"
+sqlite3 shop.db "PRAGMA journal_mode = WAL;
+  CREATE TABLE orders (id INTEGER PRIMARY KEY, title TEXT NOT NULL, cents INTEGER NOT NULL);
+  CREATE TABLE stock (id INTEGER PRIMARY KEY, books INTEGER NOT NULL); INSERT INTO stock VALUES (1, 5000);" >/dev/null
+cat >plan.yaml <<'PLAN'
+version: 1
+name: shop
+source: sqlite:shop.db
+target: sqlite:new.db
+capture: shim
+inline_writes: true
+tables:
+  - name: orders
+  - name: stock
+PLAN
+for command in start backfill; do
+  "$prefix/bin/migrate" $command plan.yaml >"$command.log" 2>&1 || { cat "$command.log"; fail "migrate $command"; }
+done
+"$work/build/consumer" | tee consumer.log || fail "the consumer itself"
+grep -q '^sold 1000, of which 1000 orders' consumer.log || fail "not all of it was written to the new database"
+for command in relay verify; do
+  "$prefix/bin/migrate" $command plan.yaml >"$command.log" 2>&1 || { cat "$command.log"; fail "migrate $command"; }
+done
+[[ $(sqlite3 new.db 'SELECT COUNT(*), (SELECT books FROM stock) FROM orders') == '1000|4000' ]] ||
+  fail "the new database has not what was sold"
+# The README shows this very program.
+if [[ -f $source/README.md ]]; then
+  python3 - "$here/main.cc" "$source/README.md" <<'PY' || fail "README.md does not show tests/consumer/main.cc as it is"
+import sys
+program, readme = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
+sys.exit(program.strip() not in readme)
+PY
+fi
 "$prefix/bin/migrate" --version | grep -qE '^migrate [0-9]+\.[0-9]+\.[0-9]+' ||
   fail "the installed migrate does not tell its version"
 echo "consumer: passed"

@@ -169,8 +169,8 @@ TEST(Recovery, SessionLostInItIsReplacedForTheChunksAfterIt) {
   Child holding = trial.target_client(
       "BEGIN; INSERT INTO entries VALUES (1200, 0, 'held'); SELECT SLEEP(60);\n");
   const std::string sleeper =
-      "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE info LIKE 'SELECT "
-      "SLEEP(60)%'";
+      "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE db = DATABASE() AND "
+      "info LIKE 'SELECT SLEEP(60)%'";
   ASSERT_TRUE(eventually([&] { return trial.target_number(sleeper) > 0; })) << shown(holding);
 
   Child child = trial.start({"backfill", "plan.yaml", "--allow-existing", "--json"});

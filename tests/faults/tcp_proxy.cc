@@ -133,7 +133,9 @@ void TcpProxy::accept_all() {
 // A COMMIT is a packet of its own, a few bytes long, in the protocol of PostgreSQL as in that of
 // MySQL.
 bool TcpProxy::is_doomed_commit(const char* data, std::size_t size, Fate& fate) {
-  if (size > 32 || std::string_view(data, size).find("COMMIT") == std::string_view::npos)
+  // By itself; or prepared and run, where statements are sent ahead.
+  constexpr std::size_t kCommitMost = 160;
+  if (size > kCommitMost || std::string_view(data, size).find("COMMIT") == std::string_view::npos)
     return false;
   const std::lock_guard lock(mutex_);
   if (left_ == 0 || ++seen_ % nth_ != 0) return false;

@@ -59,6 +59,12 @@ std::string insert_rows(const Rows& rows) {
   return script + "COMMIT;\n";
 }
 
+long long rows_in(const nlohmann::json& status) {
+  long long rows = 0;
+  for (const auto& table : status["tables"]) rows += table["rows"].get<long long>();
+  return rows;
+}
+
 // Where two texts part, for a message.
 std::string first_difference(const std::string& expected, const std::string& found) {
   std::size_t at = 0, line_start = 0;
@@ -139,9 +145,9 @@ void Trial::write_plan(const std::string& file, const std::string& checkpoint) c
 }
 
 void Trial::begin_anew() {
-  for (const char* table : {"entries", "marks", "_migrator_chunk", "_migrator_state"}) {
-    target_sql(fmt::format("DROP TABLE IF EXISTS {};", table));
-  }
+  target_sql(
+      "DROP TABLE IF EXISTS entries; DROP TABLE IF EXISTS marks;"
+      "DROP TABLE IF EXISTS _migrator_chunk; DROP TABLE IF EXISTS _migrator_state;");
   for (const auto& entry : fs::directory_iterator(folder_)) {
     if (entry.path().filename().string().starts_with("state.db")) fs::remove(entry.path());
   }
@@ -224,12 +230,7 @@ nlohmann::json Trial::status(const std::string& plan) const {
   return {{"tables", nlohmann::json::array()}, {"events", nlohmann::json::array()}};
 }
 
-long long Trial::rows_recorded(const std::string& plan) const {
-  long long rows = 0;
-  const nlohmann::json found = status(plan);
-  for (const auto& table : found["tables"]) rows += table["rows"].get<long long>();
-  return rows;
-}
+long long Trial::rows_recorded(const std::string& plan) const { return rows_in(status(plan)); }
 
 long long Trial::chunks_retried() const {
   return std::stoll(run_sql("sqlite:" + path("state.db"),
@@ -237,17 +238,15 @@ long long Trial::chunks_retried() const {
 }
 
 void Trial::expect_same_rows(const std::string& entries_condition) const {
-  const std::string entries = "SELECT id, account, note FROM entries{} ORDER BY id, account, note;";
   const std::string where =
       entries_condition.empty() ? "" : " WHERE NOT (" + entries_condition + ")";
-  const std::string marks = "SELECT region, seq, body FROM marks ORDER BY region, seq, body;";
-  for (const auto& [there, here] : {std::pair(fmt::format(fmt::runtime(entries), where),
-                                              fmt::format(fmt::runtime(entries), "")),
-                                    std::pair(marks, marks)}) {
-    const std::string expected = source_sql(there), found = target_sql(here);
-    ASSERT_FALSE(expected.empty());
-    EXPECT_TRUE(expected == found) << here << " " << first_difference(expected, found);
-  }
+  const std::string script =
+      "SELECT id, account, note FROM entries{} ORDER BY id, account, note;"
+      "SELECT region, seq, body FROM marks ORDER BY region, seq, body;";
+  const std::string expected = source_sql(fmt::format(fmt::runtime(script), where));
+  const std::string found = target_sql(fmt::format(fmt::runtime(script), ""));
+  ASSERT_FALSE(expected.empty());
+  EXPECT_TRUE(expected == found) << first_difference(expected, found);
 }
 
 void Trial::expect_equal() const { expect_same_rows(""); }
@@ -255,41 +254,70 @@ void Trial::expect_equal_without(const std::string& condition) const {
   expect_same_rows(condition);
 }
 
-void Trial::expect_never_ahead() const {
+std::vector<std::string> Trial::target_rows(const std::string& queries) const {
+  std::vector<std::string> rows;
+  std::istringstream lines(target_sql(queries));
+  for (std::string line; std::getline(lines, line);) rows.push_back(line);
+  return rows;
+}
+
+long long Trial::expect_never_ahead() const {
   // The store first: meanwhile the fences can only get further.
   const nlohmann::json stored = status();
-  for (const auto& table : stored["tables"]) {
-    const std::string name = table["table"].get<std::string>();
-    // One statement, so of one moment: a server may still be ending the killed process's
+  const auto& tables = stored["tables"];
+  if (tables.empty()) return 0;
+  std::string queries;
+  for (const auto& table : tables) {
+    // One statement a table, so of one moment: a server may still be ending the killed process's
     // transaction.
-    const std::string line = target_sql(
-        fmt::format("SELECT (SELECT COUNT(*) FROM {0}), COALESCE(SUM(chunk_rows), 0), COUNT(*) "
-                    "FROM _migrator_chunk WHERE source_table = '{0}' AND chunk_state = 'done';",
-                    name));
-    const std::size_t first = line.find('\t'), second = line.find('\t', first + 1);
-    ASSERT_NE(second, std::string::npos) << line;
-    EXPECT_EQ(std::stoll(line), std::stoll(line.substr(first + 1)))
+    queries += fmt::format(
+        "SELECT (SELECT COUNT(*) FROM {0}), COALESCE(SUM(chunk_rows), 0), COUNT(*) "
+        "FROM _migrator_chunk WHERE source_table = '{0}' AND chunk_state = 'done';",
+        table["table"].get<std::string>());
+  }
+  const std::vector<std::string> rows = target_rows(queries);
+  if (rows.size() != tables.size()) {
+    ADD_FAILURE() << rows.size() << " answers of the target to: " << queries;
+    return 0;
+  }
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    const std::string name = tables[at]["table"].get<std::string>();
+    long long in_table = -1, in_fences = -1, chunks = -1;
+    std::istringstream(rows[at]) >> in_table >> in_fences >> chunks;
+    EXPECT_EQ(in_table, in_fences)
         << name << ": rows in the table, and rows that its fences call done";
-    EXPECT_LE(table["chunks_done"].get<long long>(), std::stoll(line.substr(second + 1)))
+    EXPECT_LE(tables[at]["chunks_done"].get<long long>(), chunks)
         << name << ": chunks that the store calls done, and those that the target does";
   }
+  return rows_in(stored);
 }
 
 void Trial::expect_finished() const {
   expect_never_ahead();
   const nlohmann::json stored = status();
-  ASSERT_EQ(stored["tables"].size(), 2U);
-  for (const auto& table : stored["tables"]) {
+  const auto& tables = stored["tables"];
+  ASSERT_EQ(tables.size(), 2U);
+  std::string queries;
+  for (const auto& table : tables) {
+    queries += fmt::format(
+        "SELECT COUNT(*), COALESCE(SUM(CASE WHEN chunk_state = 'done' THEN 1 ELSE 0 "
+        "END), 0), (SELECT COUNT(*) FROM {0}) FROM _migrator_chunk WHERE source_table "
+        "= '{0}';",
+        table["table"].get<std::string>());
+  }
+  const std::vector<std::string> rows = target_rows(queries);
+  ASSERT_EQ(rows.size(), tables.size());
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    const auto& table = tables[at];
     const std::string name = table["table"].get<std::string>();
     EXPECT_EQ(table["state"], "finished") << name;
     EXPECT_EQ(table["chunks_done"], table["chunks_cut"]) << name;
     EXPECT_TRUE(table["cut_to_end"].get<bool>()) << name;
-    const std::string fences =
-        "SELECT COUNT(*) FROM _migrator_chunk WHERE source_table = '" + name + "'";
-    EXPECT_EQ(target_number(fences), table["chunks_cut"].get<long long>()) << name;
-    EXPECT_EQ(target_number(fences + " AND chunk_state <> 'done'"), 0) << name;
-    EXPECT_EQ(table["rows"].get<long long>(), target_number("SELECT COUNT(*) FROM " + name))
-        << name;
+    long long fences = -1, done = -1, in_table = -1;
+    std::istringstream(rows[at]) >> fences >> done >> in_table;
+    EXPECT_EQ(fences, table["chunks_cut"].get<long long>()) << name;
+    EXPECT_EQ(done, fences) << name;
+    EXPECT_EQ(table["rows"].get<long long>(), in_table) << name;
   }
 }
 

@@ -93,13 +93,15 @@ class Trial {
   // The target lacks exactly the rows of the source that this condition names.
   void expect_equal_without(const std::string& condition) const;
   // In the middle of a migration: what the fences call done is in the target, no more and no less,
-  // and the store is not ahead of it (I6).
-  void expect_never_ahead() const;
+  // and the store is not ahead of it (I6). Returns rows_recorded(), as it was.
+  long long expect_never_ahead() const;
   // At the end: everything is finished by the word of the store and of the fences, which agree.
   void expect_finished() const;
 
  private:
   void expect_same_rows(const std::string& entries_condition) const;
+  // The target's answers to several queries, each of one row, from one client.
+  std::vector<std::string> target_rows(const std::string& queries) const;
 
   std::optional<TestDatabase> source_database_, target_database_;
   std::string source_direct_, target_direct_, folder_, backfill_;

@@ -159,7 +159,7 @@ std::uint64_t MigrationCase::rows_recorded() {
 
 CommandResult MigrationCase::oracle(const std::vector<std::string>& table_list) const {
   Command command;
-  command.argv = {"python3", MIGRATOR_ORACLE, source.url_text(), target.url_text()};
+  command.argv = {MIGRATOR_PYTHON, MIGRATOR_ORACLE, source.url_text(), target.url_text()};
   command.argv.insert(command.argv.end(), table_list.begin(), table_list.end());
   return run(command);
 }

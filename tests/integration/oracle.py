@@ -33,18 +33,30 @@ TEXT, CHAR, NUMBER, BOOLEAN, REAL, BYTES, DATE, TIME, MOMENT, JSON, UUID = (
 
 Column = collections.namedtuple("Column", "name kind")
 Table = collections.namedtuple("Table", "columns key")
+# What of one table is compared: the columns of both sides, in one order; and what differs in them already.
+Pair = collections.namedtuple("Pair", "name target_name columns target_columns key differences")
 
 
 class Unreadable(Exception):
     """The comparison cannot be made."""
 
 
-def run_client(argv, environment, sql):
+def run_client(argv, environment, queries, marker):
+    """What each of the queries prints, as lists of lines. They go through one client, as starting one takes
+    longer than most of them: `marker` is a line that none of them prints."""
+    sql = "".join(f"{query};\nSELECT '{marker}';\n" for query in queries)
     result = subprocess.run(argv, input=sql.encode(), capture_output=True,
                             env={**os.environ, **environment})
     if result.returncode != 0:
         raise Unreadable(f"{argv[0]}: {result.stderr.decode(errors='replace').strip()}")
-    return result.stdout
+    answers, lines = [], []
+    for line in result.stdout.split(b"\n")[:-1]:
+        if line == marker.encode():
+            answers.append(lines)
+            lines = []
+        else:
+            lines.append(line)
+    return answers
 
 
 class Postgres:
@@ -64,41 +76,58 @@ class Postgres:
         account = place[0].split(":")[0] + "@" if len(place) == 2 else ""
         bare = urllib.parse.urlunsplit(parts._replace(netloc=account + place[-1]))
         self.argv = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-", bare]
+        self.schemas = {}
 
-    def rows_of(self, query):
-        """Rows of bytes and None, from the text form of COPY."""
-        out = run_client(self.argv, self.environment, f"COPY ({query}) TO STDOUT;\n")
-        for line in out.split(b"\n")[:-1]:
-            yield [None if field == b"\\N" else unescape_copy(field) for field in line.split(b"\t")]
+    def rows_of(self, *queries):
+        """For each query its rows of bytes and None, from the text form of COPY, which has no \\e."""
+        for lines in run_client(self.argv, self.environment,
+                                [f"COPY ({query}) TO STDOUT" for query in queries], "\\end"):
+            yield [[None if field == b"\\N" else unescape_copy(field) for field in line.split(b"\t")]
+                   for line in lines]
 
     @staticmethod
     def split(name):
         schema, dot, table = name.rpartition(".")
         return (schema if dot else None), table
 
-    def where(self, name):
-        schema, table = self.split(name)
-        place = f"'{schema}'" if schema else "current_schema()"
-        return f"table_schema = {place} AND table_name = {quote_text(table)}"
-
     def tables(self):
-        return [row[0].decode() for row in self.rows_of(
+        rows, = self.rows_of(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() "
-            "AND table_type = 'BASE TABLE'")]
+            "AND table_type = 'BASE TABLE'")
+        return [row[0].decode() for row in rows]
 
     def table(self, name):
-        columns = [Column(row[0].decode(), self.KINDS.get(row[1].decode(), TEXT)) for row in self.rows_of(
-            "SELECT column_name, data_type FROM information_schema.columns WHERE " + self.where(name) +
-            " ORDER BY ordinal_position")]
-        where = self.where(name).replace("table_", "c.table_")
-        key = [row[0].decode() for row in self.rows_of(
-            "SELECT k.column_name FROM information_schema.table_constraints c JOIN "
+        schema, table = self.split(name)
+        if schema not in self.schemas:
+            self.schemas[schema] = self.tables_of(schema)
+        return self.schemas[schema].get(table, Table([], []))
+
+    def tables_of(self, schema):
+        place = quote_text(schema) if schema else "current_schema()"
+        columns, keys = self.rows_of(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns "
+            f"WHERE table_schema = {place} ORDER BY table_name, ordinal_position",
+            "SELECT c.table_name, k.column_name FROM information_schema.table_constraints c JOIN "
             "information_schema.key_column_usage k ON k.constraint_name = c.constraint_name AND "
             "k.table_schema = c.table_schema AND k.table_name = c.table_name WHERE "
-            "c.constraint_type = 'PRIMARY KEY' AND " + where + " ORDER BY k.ordinal_position")]
-        return Table(columns, key)
+            f"c.constraint_type = 'PRIMARY KEY' AND c.table_schema = {place} "
+            "ORDER BY c.table_name, k.ordinal_position")
+        found = collections.defaultdict(lambda: Table([], []))
+        for table, column, data_type in columns:
+            kind = self.KINDS.get(data_type.decode(), TEXT)
+            found[table.decode()].columns.append(Column(column.decode(), kind))
+        for table, column in keys:
+            found[table.decode()].key.append(column.decode())
+        return found
 
-    def read(self, name, columns):
+    def read(self, tables):
+        """For each (name, columns) its rows."""
+        queries = [self.query(name, columns) for name, columns in tables]
+        for (_, columns), rows in zip(tables, self.rows_of(*queries)):
+            yield [[canonical(value, column.kind, postgres_bytes) for value, column in zip(row, columns)]
+                   for row in rows]
+
+    def query(self, name, columns):
         schema, table = self.split(name)
         quoted = (quote_name(schema) + "." if schema else "") + quote_name(table)
         selected = []
@@ -107,9 +136,7 @@ class Postgres:
             if column.kind == REAL:
                 text += "::float8"  # a float4 prints fewer digits than the double of the same value
             selected.append(text + "::text")
-        for row in self.rows_of(f"SELECT {', '.join(selected)} FROM {quoted}"):
-            yield [canonical(value, column.kind, postgres_bytes)
-                   for value, column in zip(row, columns)]
+        return f"SELECT {', '.join(selected)} FROM {quoted}"
 
 
 def postgres_bytes(value):
@@ -145,40 +172,55 @@ class Mysql:
         if "socket" in parameters:
             self.argv.append("-S" + parameters["socket"])
         self.argv.append(urllib.parse.unquote(parts.path.lstrip("/")))
+        self.schemas = {}
 
-    def rows_of(self, expressions, rest):
-        """Rows of bytes and None: every value as N or V and hexadecimal digits, as the client's own
-        output does not tell NULL from 'NULL'."""
-        shown = [f"IF(({text}) IS NULL, 'N', CONCAT('V', HEX({text})))" for text in expressions]
-        out = run_client(self.argv, self.environment, f"SELECT {', '.join(shown)} {rest};\n")
-        for line in out.split(b"\n")[:-1]:
-            yield [None if field == b"N" else bytes.fromhex(field[1:].decode())
-                   for field in line.split(b"\t")]
-
-    def where(self, name):
-        schema, dot, table = name.rpartition(".")
-        place = quote_text(schema) if dot else "DATABASE()"
-        return f"TABLE_SCHEMA = {place} AND TABLE_NAME = {quote_text(table)}"
+    def rows_of(self, *queries):
+        """For each query, a list of expressions and the rest, its rows of bytes and None: every value as N
+        or V and hexadecimal digits, as the client's own output does not tell NULL from 'NULL'."""
+        scripts = []
+        for expressions, rest in queries:
+            shown = [f"IF(({text}) IS NULL, 'N', CONCAT('V', HEX({text})))" for text in expressions]
+            scripts.append(f"SELECT {', '.join(shown)} {rest}")
+        for lines in run_client(self.argv, self.environment, scripts, "end"):
+            yield [[None if field == b"N" else bytes.fromhex(field[1:].decode())
+                    for field in line.split(b"\t")] for line in lines]
 
     def tables(self):
-        return [row[0].decode() for row in self.rows_of(
-            ["TABLE_NAME"], "FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND "
-            "TABLE_TYPE = 'BASE TABLE'")]
+        rows, = self.rows_of((["TABLE_NAME"], "FROM information_schema.TABLES WHERE TABLE_SCHEMA = "
+                              "DATABASE() AND TABLE_TYPE = 'BASE TABLE'"))
+        return [row[0].decode() for row in rows]
 
     def table(self, name):
-        columns = []
-        for column, data_type, full_type in self.rows_of(
-                ["COLUMN_NAME", "DATA_TYPE", "COLUMN_TYPE"],
-                "FROM information_schema.COLUMNS WHERE " + self.where(name) +
-                " ORDER BY ORDINAL_POSITION"):
-            kind = self.KINDS.get(data_type.decode(), TEXT)
-            columns.append(Column(column.decode(), BOOLEAN if full_type == b"tinyint(1)" else kind))
-        key = [row[0].decode() for row in self.rows_of(
-            ["COLUMN_NAME"], "FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND " +
-            self.where(name) + " ORDER BY SEQ_IN_INDEX")]
-        return Table(columns, key)
+        schema, _, table = name.rpartition(".")
+        if schema not in self.schemas:
+            self.schemas[schema] = self.tables_of(schema)
+        return self.schemas[schema].get(table, Table([], []))
 
-    def read(self, name, columns):
+    def tables_of(self, schema):
+        where = f"WHERE TABLE_SCHEMA = {quote_text(schema) if schema else 'DATABASE()'}"
+        columns, keys = self.rows_of(
+            (["TABLE_NAME", "COLUMN_NAME", "DATA_TYPE", "COLUMN_TYPE"],
+             f"FROM information_schema.COLUMNS {where} ORDER BY TABLE_NAME, ORDINAL_POSITION"),
+            (["TABLE_NAME", "COLUMN_NAME"],
+             f"FROM information_schema.STATISTICS {where} AND INDEX_NAME = 'PRIMARY' "
+             "ORDER BY TABLE_NAME, SEQ_IN_INDEX"))
+        found = collections.defaultdict(lambda: Table([], []))
+        for table, column, data_type, full_type in columns:
+            kind = self.KINDS.get(data_type.decode(), TEXT)
+            found[table.decode()].columns.append(
+                Column(column.decode(), BOOLEAN if full_type == b"tinyint(1)" else kind))
+        for table, column in keys:
+            found[table.decode()].key.append(column.decode())
+        return found
+
+    def read(self, tables):
+        queries = [self.query(name, columns) for name, columns in tables]
+        for (_, columns), rows in zip(tables, self.rows_of(*queries)):
+            yield [[canonical(value, column.kind, bytes) for value, column in zip(row, columns)]
+                   for row in rows]
+
+    @staticmethod
+    def query(name, columns):
         quoted = ".".join("`" + part.replace("`", "``") + "`" for part in name.split("."))
         expressions = []
         for column in columns:
@@ -190,8 +232,7 @@ class Mysql:
             elif column.kind != BYTES:
                 text = f"CONVERT(CAST({text} AS CHAR) USING utf8mb4)"
             expressions.append(text)
-        for row in self.rows_of(expressions, f"FROM {quoted}"):
-            yield [canonical(value, column.kind, bytes) for value, column in zip(row, columns)]
+        return expressions, f"FROM {quoted}"
 
 
 class StoredText(bytes):
@@ -234,10 +275,11 @@ class Sqlite:
                 key.append((place, column.decode()))
         return Table(columns, [column for _, column in sorted(key)])
 
-    def read(self, name, columns):
-        selected = ", ".join(quote_name(column.name) for column in columns)
-        for row in self.connection.execute(f"SELECT {selected} FROM {quote_name(name)}"):
-            yield [self.value_of(value, column.kind) for value, column in zip(row, columns)]
+    def read(self, tables):
+        for name, columns in tables:
+            selected = ", ".join(quote_name(column.name) for column in columns)
+            yield [[self.value_of(value, column.kind) for value, column in zip(row, columns)]
+                   for row in self.connection.execute(f"SELECT {selected} FROM {quote_name(name)}")]
 
     @staticmethod
     def value_of(value, kind):
@@ -379,12 +421,12 @@ def open_database(url):
     return engines[scheme](url)
 
 
-def read_side(database, name, columns, other_columns, key):
+def by_key(raw_rows, columns, other_columns, key):
     """{key: [rows]}; with the rows' values in comparable form."""
     others = {column.name: column.kind for column in other_columns}
     places = [[column.name for column in columns].index(part) for part in key]
     rows = collections.defaultdict(list)
-    for raw in database.read(name, columns):
+    for raw in raw_rows:
         row = tuple(meet(value, column.kind, others[column.name])
                     for value, column in zip(raw, columns))
         rows[tuple(row[place] for place in places) if places else row].append(row)
@@ -401,8 +443,7 @@ def compare_columns(source, target, common_only):
     return ours & theirs, problems
 
 
-def compare_table(source, target, name, target_name, common_only):
-    """The differences of one table, each a line."""
+def pair_of(source, target, name, target_name, common_only):
     ours, theirs = source.table(name), target.table(target_name)
     for side, found, label in ((source, ours, name), (target, theirs, target_name)):
         if not found.columns:
@@ -412,11 +453,17 @@ def compare_table(source, target, name, target_name, common_only):
     by_name = {column.name: column for column in theirs.columns}
     their_columns = [by_name[column.name] for column in our_columns]
     key = ours.key if all(part in shared for part in ours.key) else []
-    left = read_side(source, name, our_columns, their_columns, key)
-    right = read_side(target, target_name, their_columns, our_columns, key)
+    return Pair(name, target_name, our_columns, their_columns, key, differences)
+
+
+def compare_table(pair, source_rows, target_rows):
+    """The differences of one table, each a line."""
+    left = by_key(source_rows, pair.columns, pair.target_columns, pair.key)
+    right = by_key(target_rows, pair.target_columns, pair.columns, pair.key)
+    lines = list(pair.differences)
     for at in left.keys() | right.keys():
-        differences += compare_rows(at, left.get(at, []), right.get(at, []), our_columns, bool(key))
-    return differences, sum(map(len, left.values())), sum(map(len, right.values()))
+        lines += compare_rows(at, left.get(at, []), right.get(at, []), pair.columns, bool(pair.key))
+    return lines
 
 
 def compare_rows(at, left, right, columns, keyed):
@@ -446,18 +493,19 @@ def main():
     parser.add_argument("--common-columns", action="store_true")
     arguments = parser.parse_args()
     source, target = open_database(arguments.source), open_database(arguments.target)
-    pairs = [(pair + ":" + pair).split(":")[:2] for pair in arguments.tables]
-    if not pairs:
-        pairs = [(name, name) for name in sorted(source.tables())
+    names = [(pair + ":" + pair).split(":")[:2] for pair in arguments.tables]
+    if not names:
+        names = [(name, name) for name in sorted(source.tables())
                  if not name.startswith("_migrator_")]
-    if not pairs:
+    if not names:
         raise Unreadable("the source has no tables")
+    pairs = [pair_of(source, target, *both, arguments.common_columns) for both in names]
     different = False
-    for name, target_name in pairs:
-        lines, left, right = compare_table(source, target, name, target_name,
-                                           arguments.common_columns)
+    for pair, left, right in zip(pairs, source.read([(pair.name, pair.columns) for pair in pairs]),
+                                 target.read([(pair.target_name, pair.target_columns) for pair in pairs])):
+        lines = compare_table(pair, left, right)
         verdict = "equal" if not lines else f"{len(lines)} differences"
-        print(f"{name}: {left} rows in the source, {right} in the target, {verdict}")
+        print(f"{pair.name}: {len(left)} rows in the source, {len(right)} in the target, {verdict}")
         for line in sorted(lines)[:arguments.limit]:
             print(f"  {line}")
         different = different or bool(lines)

@@ -29,7 +29,7 @@ class PairsTest : public testing::TestWithParam<Pair> {
 
   void load(const std::string& set) {
     Command loader;
-    loader.argv = {"python3", MIGRATOR_SCHEMAS "/load.py", set, migration_.source.url_text()};
+    loader.argv = {MIGRATOR_PYTHON, MIGRATOR_SCHEMAS "/load.py", set, migration_.source.url_text()};
     run_checked(loader);
   }
 

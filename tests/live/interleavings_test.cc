@@ -41,10 +41,11 @@ class Interleavings : public testing::TestWithParam<Route> {
  protected:
   Interleavings() : trial(GetParam().from, GetParam().to) {
     // In WAL a reader that is held holds up no writer.
-    if (GetParam().from == ServerKind::sqlite) trial.source.exec("PRAGMA journal_mode = WAL;");
-    trial.source.exec(
-        "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, u int NOT NULL UNIQUE, v varchar(40));");
-    std::string script = "INSERT INTO t VALUES (1, 1, 'first')";
+    std::string script =
+        GetParam().from == ServerKind::sqlite ? "PRAGMA journal_mode = WAL;\n" : "";
+    script +=
+        "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, u int NOT NULL UNIQUE, v varchar(40));\n"
+        "INSERT INTO t VALUES (1, 1, 'first')";
     for (int id = 2; id <= 100; ++id) script += fmt::format(", ({0}, {0}, 'first')", id);
     trial.source.exec(script + ";");
     trial.plan(MigrationCase::tables({"t"}),

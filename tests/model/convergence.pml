@@ -11,8 +11,20 @@
      SYNC         writers also write T themselves, after the commit on S, or die before they do
      SNAPSHOT     the relay reads the journal and the rows as of one moment, before it looks at the chunks
      KEY_CHANGES  a change may also move a row from one key to the other
+     TOUCHES      a change may also be none: an entry for a key, its number drawn without the row's lock
+     LIMIT        the relay may also read only the first entries of the journal, by their numbers
+     COPIED       nothing has to be copied: every chunk is done from the start; and the relay moves no row back
+     LEAVES       which keys of its batch the relay does not write, though it is done with their entries:
+                  LATER        those whose G a writer raised, and beyond the batch
+                  BEYOND       those whose G is beyond the batch, whoever raised it
+                  STILL_THERE  those whose G is beyond the batch, if that number's entry is in the journal when
+                               it is looked up in T's transaction
+                  NONE         none
+     ROW_AGAIN    with STILL_THERE and NONE: a row whose G is beyond the batch is read again in T's transaction
    Guards, each of which has to be there (see check.sh), 0 takes it away:
      GUARD        G: no change overwrites a newer one of the same key
+     RAISE        the relay never lowers G
+     LOCKED       writers write T themselves only what they changed, under its lock
      FENCE        a chunk's rows are written only by who holds its claim
      DEFERRAL     the relay leaves keys alone whose chunk is in flight
      EXACT        the relay deletes the entries that it read, and not those up to the highest it read
@@ -46,8 +58,33 @@
 #ifndef KEY_CHANGES
 #define KEY_CHANGES 1
 #endif
+#ifndef TOUCHES
+#define TOUCHES 1
+#endif
+#ifndef LIMIT
+#define LIMIT 1
+#endif
+#ifndef COPIED
+#define COPIED 0
+#endif
+#define LATER 0
+#define BEYOND 1
+#define STILL_THERE 2
+#define NONE 3
+#ifndef LEAVES
+#define LEAVES LATER
+#endif
+#ifndef ROW_AGAIN
+#define ROW_AGAIN 1
+#endif
 #ifndef GUARD
 #define GUARD 1
+#endif
+#ifndef RAISE
+#define RAISE 1
+#endif
+#ifndef LOCKED
+#define LOCKED 1
 #endif
 #ifndef FENCE
 #define FENCE 1
@@ -82,6 +119,8 @@ byte drawn;              /* the highest number drawn */
 bool of_last[ENTRIES + 1];  /* whether the entry of that number is of the last key */
 byte journal;            /* the set of entries that are committed and not deleted; entry s is bit s - 1 */
 byte G[KEYS];            /* T's guard: the newest change that a live write applied */
+bool by_relay[KEYS];     /* and whether that was the relay, for LATER */
+bool t_locked[KEYS], lease_locked;  /* T's rows of G, and its lease, by a relay that looks at S once more */
 byte fence_state[KEYS], fence_epoch[KEYS];  /* chunk k is the range of key k */
 byte epoch;              /* of the copiers; never given twice */
 byte lease;              /* of the newest relay */
@@ -102,9 +141,13 @@ inline write_inline(a_k, a_s, a_value) {
   if
   :: CHANGES > 1  /* T does not answer in time */
   :: d_step {
+       !t_locked[a_k] ->
        if
-       :: GUARD && G[a_k] > a_s
-       :: else -> G[a_k] = a_s; write_target(a_k, a_value)
+       :: GUARD && G[a_k] >= a_s
+       :: else ->
+          /* whoever reads T would see the row move back in time */
+          assert(!touch || a_value == 0 || T[a_k] <= a_value);
+          G[a_k] = a_s; by_relay[a_k] = false; write_target(a_k, a_value)
        fi
      }
   fi
@@ -112,7 +155,7 @@ inline write_inline(a_k, a_s, a_value) {
 
 proctype Writer() {
   byte n, k, s, value;
-  bool moves;
+  bool moves, touch;
   for (n : 1 .. CHANGES) {
     if
     :: k = 0
@@ -133,6 +176,10 @@ proctype Writer() {
          locked[0] = true; locked[LAST] = true; moves = true;
          s = drawn + 1; drawn = s + 1; of_last[s] = (k == LAST); of_last[drawn] = (k != LAST)
        }
+    :: d_step {
+         TOUCHES -> touch = true; drawn++; s = drawn; of_last[s] = (k == LAST);
+         value = (LOCKED -> 0 : S[k])
+       }
     fi;
     /* commit: other keys' changes with higher numbers may have committed before */
     d_step {
@@ -140,6 +187,7 @@ proctype Writer() {
       :: moves ->
          S[k] = 0; S[LAST - k] = s + 1; journal = journal | BIT(s) | BIT(s + 1);
          locked[0] = false; locked[LAST] = false
+      :: touch -> journal = journal | BIT(s)
       :: else ->
          S[k] = value; journal = journal | BIT(s); locked[k] = false
       fi;
@@ -148,9 +196,11 @@ proctype Writer() {
 #if SYNC
     if
     :: moves -> write_inline(k, s, 0); write_inline(LAST - k, s + 1, s + 1); moves = false
+    :: touch && LOCKED
     :: else -> write_inline(k, s, value)
-    fi
+    fi;
 #endif
+    touch = false; k = 0; s = 0; value = 0
   }
 }
 
@@ -174,7 +224,7 @@ inline write_chunk(a_c, a_e, a_row) {
        fi;
        fence_state[a_c] = DONE
     fi;
-    a_row = 0
+    a_row = 0; a_e = 0
   }
 }
 
@@ -191,17 +241,47 @@ end:
   skip
 }
 
+/* REQUIRES: within an atomic step. At least one entry, if there is any. */
+inline read_journal() {
+  s = ENTRIES;
+  do
+  :: LIMIT && (journal & ((1 << (s - 1)) - 1)) -> s--
+  :: break
+  od;
+  batch = journal & ((1 << s) - 1); s = 0
+}
+
 inline read_rows() {
   d_step { row[0] = S[0]; row[LAST] = S[LAST] }
 }
 
-/* REQUIRES: within a d_step. The row of key k, whose newest entry in the batch is `newest`. */
-inline relay_key(a_k, a_newest) {
+/* Whether the guard of key k is beyond the batch, which has entries of it. */
+#define AHEAD(k) (SYNC && GUARD && newest[k] != 0 && G[k] > newest[k])
+#define LOOKS_AT_S (LEAVES == STILL_THERE || LEAVES == NONE)
+
+/* REQUIRES: within a d_step. The row of key k, whose newest entry in the batch is newest[k]. */
+inline relay_key(a_k) {
   if
-  :: a_newest == 0
-  :: a_newest != 0 && SYNC && GUARD && G[a_k] > a_newest
-  :: else -> G[a_k] = (SYNC -> a_newest : 0); write_target(a_k, row[a_k])
+  :: newest[a_k] == 0
+  :: AHEAD(a_k) && (LEAVES == BEYOND || (LEAVES == LATER && !by_relay[a_k]) || (LEAVES == STILL_THERE && still[a_k]))
+  :: else ->
+     if
+     :: SYNC && !(RAISE && AHEAD(a_k)) -> G[a_k] = newest[a_k]; by_relay[a_k] = (LEAVES == LATER)
+     :: else
+     fi;
+     /* as where writers and chunks write */
+     assert(!COPIED || row[a_k] == 0 || T[a_k] <= row[a_k]);
+     write_target(a_k, row[a_k])
   fi
+}
+
+inline relay_keys() {
+  relay_key(0);
+  if
+  :: KEYS > 1 -> relay_key(LAST)
+  :: else
+  fi;
+  newest[0] = 0; newest[LAST] = 0; row[0] = 0; row[LAST] = 0
 }
 
 /* One round: what is committed in the journal is read, and the rows with it or later; which chunks are
@@ -210,11 +290,11 @@ inline relay_key(a_k, a_newest) {
 inline relay_round() {
 #if !READ_AFTER
   read_rows();
-  batch = journal;
+  atomic { read_journal() };
 #elif SNAPSHOT
-  d_step { batch = journal; row[0] = S[0]; row[LAST] = S[LAST] };
+  atomic { read_journal(); read_rows() };
 #else
-  batch = journal;
+  atomic { read_journal() };
 #endif
   d_step {
     for (s : 1 .. ENTRIES) {
@@ -229,8 +309,9 @@ inline relay_round() {
   read_rows();
 #endif
   d_step {
+    !lease_locked && !t_locked[0] && !t_locked[LAST] ->
     if
-    :: LEASE && lease != e -> batch = 0
+    :: LEASE && lease != e -> batch = 0; row[0] = 0; row[LAST] = 0
     :: else ->
        for (s : 1 .. ENTRIES) {
          if
@@ -238,26 +319,50 @@ inline relay_round() {
          :: else
          fi
        };
-       relay_key(0, newest[0]);
        if
-       :: KEYS > 1 -> relay_key(LAST, newest[LAST])
-       :: else
+       :: LOOKS_AT_S && (AHEAD(0) || AHEAD(LAST)) ->
+          looks = true; lease_locked = LEASE; t_locked[0] = (newest[0] != 0); t_locked[LAST] = (newest[LAST] != 0)
+       :: else -> relay_keys()
        fi
     fi;
-    newest[0] = 0; newest[LAST] = 0; row[0] = 0; row[LAST] = 0; s = 0
+    s = 0
   };
+#if LOOKS_AT_S
+  /* Who crashes in here has changed nothing: it is as if it had not begun. */
+  if
+  :: looks ->
+     d_step {
+       for (s : 0 .. LAST) {
+         if
+         :: AHEAD(s) ->
+            still[s] = (journal & BIT(G[s])) != 0;
+            row[s] = (ROW_AGAIN -> S[s] : row[s])
+         :: else
+         fi
+       };
+       s = 0
+     };
+     d_step {
+       relay_keys();
+       looks = false; still[0] = false; still[LAST] = false;
+       lease_locked = false; t_locked[0] = false; t_locked[LAST] = false
+     }
+  :: else
+  fi;
+#endif
   d_step {
     if
     :: EXACT -> journal = journal & (255 - batch)
     :: else -> journal = journal & (255 - ((1 << highest) - 1))
     fi;
-    batch = 0; highest = 0
+    batch = 0; highest = 0; e = 0
   }
 }
 
 proctype Relay() {
   byte e, s, batch, highest, row[KEYS], newest[KEYS];
-  d_step { lease++; e = lease };
+  bool looks, still[KEYS];
+  d_step { !lease_locked -> lease++; e = lease };
   relay_round()
 }
 
@@ -265,6 +370,7 @@ proctype Relay() {
    S, whoever still comes late. */
 proctype Settle() {
   byte c, e, s, batch, highest, row[KEYS], newest[KEYS];
+  bool looks, still[KEYS];
   committed == WRITERS * CHANGES;
   for (c : 0 .. LAST) {
     if
@@ -276,7 +382,7 @@ proctype Settle() {
     fi
   };
   do
-  :: journal != 0 -> d_step { lease++; e = lease }; relay_round()
+  :: journal != 0 -> d_step { !lease_locked -> lease++; e = lease }; relay_round()
   :: d_step { journal == 0 -> settled = true } -> break
   od;
   assert(S[0] == T[0]);
@@ -286,8 +392,12 @@ proctype Settle() {
 init {
   byte n;
   atomic {
-    for (n : 1 .. WRITERS) { run Writer() };
+#if COPIED
+    fence_state[0] = DONE; fence_state[LAST] = DONE;
+#else
     for (n : 1 .. COPIERS) { run Copier() };
+#endif
+    for (n : 1 .. WRITERS) { run Writer() };
     for (n : 1 .. RELAYS) { run Relay() };
     run Settle()
   }

@@ -37,24 +37,6 @@ void write_file(const std::string& path, const std::string& text, const std::str
   give_to(path, owner);
 }
 
-// The system's newest PostgreSQL, wherever the distribution keeps its server programs.
-std::string postgres_folder() {
-  std::string best;
-  int best_version = -1;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
-    const int version = std::atoi(entry.path().filename().c_str());
-    const std::string bin = entry.path() / "bin";
-    if (version > best_version && fs::exists(bin + "/postgres") && fs::exists(bin + "/initdb")) {
-      best_version = version;
-      best = bin;
-    }
-  }
-  if (!best.empty()) return best;
-  const std::string server = find_program("postgres");
-  return server.empty() ? "" : fs::path(server).parent_path().string();
-}
-
 }  // namespace
 
 const char* name(ServerKind kind) {
@@ -80,6 +62,24 @@ bool is_postgres(ServerKind kind) {
 }
 bool is_mysql(ServerKind kind) {
   return kind == ServerKind::mariadb || kind == ServerKind::oracle_mysql;
+}
+
+// Wherever the distribution keeps its server programs.
+std::string postgres_folder() {
+  std::string best;
+  int best_version = -1;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
+    const int version = std::atoi(entry.path().filename().c_str());
+    const std::string bin = entry.path() / "bin";
+    if (version > best_version && fs::exists(bin + "/postgres") && fs::exists(bin + "/initdb")) {
+      best_version = version;
+      best = bin;
+    }
+  }
+  if (!best.empty()) return best;
+  const std::string server = find_program("postgres");
+  return server.empty() ? "" : fs::path(server).parent_path().string();
 }
 
 std::optional<ServerPrograms> find_server(ServerKind kind) {
@@ -239,7 +239,7 @@ Command Server::server_command() const {
                                     "wal_level=logical",
                                     "max_connections=100",
                                     "shared_buffers=64MB",
-                                    "max_wal_size=2GB",
+                                    "max_wal_size=512MB",
                                     std::string("timezone=") + kPostgresZone,
                                     "datestyle=SQL, DMY",
                                     "bytea_output=escape",

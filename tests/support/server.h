@@ -36,6 +36,8 @@ struct ServerPrograms {
 };
 // Absent when this machine has none.
 std::optional<ServerPrograms> find_server(ServerKind kind);
+// Where the programs of the system's newest PostgreSQL are; "" if it has none.
+std::string postgres_folder();
 
 class Server {
  public:

@@ -270,7 +270,16 @@ ServerEnvironment read_env_file(const std::string& path) {
   return identity_of(std::stoi(found->second)) == found->second ? environment : ServerEnvironment{};
 }
 
+std::string psql_folder() {
+  const std::string folder = postgres_folder();
+  return !folder.empty() && fs::exists(folder + "/psql") ? folder : "";
+}
+
 void export_servers(bool start) {
+  if (const std::string folder = psql_folder(); !folder.empty()) {
+    const char* path = std::getenv("PATH");
+    ::setenv("PATH", (folder + ":" + (path ? path : "")).c_str(), 1);
+  }
   if (!server_url(ServerKind::postgres).empty() && !server_url(ServerKind::mariadb).empty()) return;
   ServerEnvironment environment = read_env_file(MIGRATOR_TEST_SERVERS_ENV);
   if (environment.empty() && start) {

@@ -43,8 +43,14 @@ void stop_supervisor(const ServerEnvironment& environment);
 // Empty if the file is missing or its supervisor is dead.
 ServerEnvironment read_env_file(const std::string& path);
 
+// The folder that has to be in front in PATH for `psql` to be the program itself; "" if it is not
+// known. Debian's /usr/bin/psql is a Perl script that looks for a cluster and then runs it, which
+// takes several times as long as the statement that a test wants to be run.
+std::string psql_folder();
+
 // Puts the variables of the shared servers into this process's environment: what is there already
-// wins, then the env file of the ctest fixture, then (if `start`) servers of its own.
+// wins, then the env file of the ctest fixture, then (if `start`) servers of its own. And
+// psql_folder() into its PATH.
 void export_servers(bool start);
 
 // The URL of a shared server, from the environment; "" if there is none.

@@ -100,6 +100,9 @@ int print_env(const Arguments& arguments) {
   for (const auto& [name, value] : environment) {
     std::printf("export %s='%s'\n", name.c_str(), value.c_str());
   }
+  if (const std::string folder = psql_folder(); !folder.empty()) {
+    std::printf("export PATH='%s':\"$PATH\"\n", folder.c_str());
+  }
   return environment.empty() ? 1 : 0;
 }
 

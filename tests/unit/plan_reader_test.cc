@@ -231,12 +231,13 @@ TEST(PlanReader, RefusesPlansThatContradictThemselves) {
 TEST(PlanReader, KnowsTheWaysOfCapture) {
   EXPECT_EQ(read(kHead + kTables + "capture: none\n").capture, "none");
   EXPECT_EQ(read(kHead + kTables + "capture: trigger\n").capture, "trigger");
-  for (const std::string capture : {"shim", "None", "\"\"", "[none]", "null"}) {
+  for (const std::string capture : {"log", "None", "\"\"", "[none]", "null"}) {
     const Error error = refusal(kHead + kTables + "capture: " + capture + "\n");
     EXPECT_THAT(error.what(), StartsWith("p.yaml:6:")) << capture;
   }
   const Error error = refusal(kHead + kTables + "capture: triggers\n");
-  EXPECT_THAT(error.what(), HasSubstr("6:10: capture has to be trigger or none, not \"triggers\""));
+  EXPECT_THAT(error.what(),
+              HasSubstr("6:10: capture has to be trigger, shim or none, not \"triggers\""));
   EXPECT_THAT(error.remedy(), HasSubstr("stop all its writers"));
 }
 

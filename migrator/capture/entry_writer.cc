@@ -1,0 +1,77 @@
+#include "migrator/capture/entry_writer.h"
+
+#include <fmt/format.h>
+
+namespace migrator {
+
+EntryWriter::EntryWriter(const Dialect& dialect, std::string migration, std::string relation,
+                         const TableName& table, std::vector<Column> key,
+                         const std::string& journal_schema)
+    : dialect_(dialect),
+      migration_(std::move(migration)),
+      relation_(std::move(relation)),
+      key_(std::move(key)) {
+  const CaptureDialect& capture = dialect.capture();
+  const std::string journal = dialect.quote(TableName{journal_schema, std::string(kJournalTable)});
+  const std::string head =
+      fmt::format("INSERT INTO {} (migration, relation, row_key) SELECT {}, {}, ", journal,
+                  dialect.placeholder(1), dialect.placeholder(2));
+  const auto same = [&](int first) {
+    std::string sql;
+    for (const Column& column : key_) {
+      sql += fmt::format("{}r.{} = {}", sql.empty() ? "" : " AND ", dialect.quote(column.name),
+                         dialect.placeholder(first++));
+    }
+    return sql;
+  };
+  const std::string lock = dialect.row_lock().empty() ? "" : " " + std::string(dialect.row_lock());
+  from_row_ = head + capture.row_key(key_, "r") + " FROM " + dialect.quote(table) + " r WHERE " +
+              same(3) + lock;
+  without_row_ = head + dialect.placeholder(3) +
+                 " FROM (SELECT 1 AS one) o WHERE NOT EXISTS (SELECT 1 FROM " +
+                 dialect.quote(table) + " r WHERE " + same(4) + ")";
+  last_entry_ = capture.last_entry(journal_schema);
+}
+
+std::vector<Value> EntryWriter::parameters(const Key& key) const {
+  if (key.size() != key_.size()) {
+    throw Error(ErrorKind::invariant, "a key has not as many values as columns");
+  }
+  std::vector<Value> parameters{migration_, relation_};
+  parameters.insert(parameters.end(), key.begin(), key.end());
+  return parameters;
+}
+
+void EntryWriter::send(Session& session, const Key& key, bool named) const {
+  const std::string_view returning = dialect_.capture().returning_entry();
+  session.send(named ? from_row_ + std::string(returning) : from_row_, parameters(key));
+  if (named && returning.empty()) session.send(last_entry_);
+}
+
+std::optional<EntryWriter::Entry> EntryWriter::receive(Session& session, bool named) const {
+  Result written = session.receive();
+  if (named && dialect_.capture().returning_entry().empty()) {
+    const bool wrote = written.affected > 0;
+    written = session.receive();
+    if (!wrote) return std::nullopt;  // then the last entry is another row's
+  }
+  if (!named) return written.affected > 0 ? std::optional<Entry>(Entry{}) : std::nullopt;
+  if (written.empty()) return std::nullopt;
+  return Entry{as_integer(written.rows[0].at(0)), as_text(written.rows[0].at(1))};
+}
+
+void EntryWriter::touch(Queries& connection, const Key& key) const {
+  if (connection.query(from_row_, parameters(key)).affected > 0) return;
+  std::vector<Value> values = parameters(key);
+  values.insert(values.begin() + 2, dialect_.capture().encode(key_, key));
+  connection.query(without_row_, values);
+}
+
+void EntryWriter::send_touch(Session& session, const Key& key) const {
+  session.send(from_row_, parameters(key));
+  std::vector<Value> values = parameters(key);
+  values.insert(values.begin() + 2, dialect_.capture().encode(key_, key));
+  session.send(without_row_, values);
+}
+
+}  // namespace migrator

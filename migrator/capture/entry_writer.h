@@ -1,0 +1,51 @@
+// Writing the journal without triggers: an entry for a row, in the transaction that changes it.
+//
+// The entry is written FROM the row: INSERT ... SELECT. So its key is spelled as the triggers spell
+// it, whatever the application has called it; there is an entry only where there is a row; and its
+// number is drawn while the row is locked, which is what makes it a place in the order of the key's
+// changes. Hence an insert or update comes before its entry, and a delete after it.
+//
+// Threads: immutable.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/adapter.h"
+
+namespace migrator {
+
+class EntryWriter {
+ public:
+  // table and key: of the side that is written to; journal_schema: where its journal lies.
+  EntryWriter(const Dialect& dialect, std::string migration, std::string relation,
+              const TableName& table, std::vector<Column> key, const std::string& journal_schema);
+
+  struct Entry {
+    std::int64_t seq = 0;
+    std::string row_key;
+  };
+  // Sent ahead. `key` in the order of the key's columns. `named`: receive() is to give the entry.
+  void send(Session& session, const Key& key, bool named) const;
+  // Of one send(), with the same `named`. Absent: there was no such row. Else, where it is not
+  // named, an entry without a content.
+  std::optional<Entry> receive(Session& session, bool named) const;
+
+  // For a row that the application has changed by itself, or deleted: also where there is none, and
+  // then with a number of no place among the key's changes.
+  void touch(Queries& connection, const Key& key) const;
+  // touch() sent ahead: two results.
+  void send_touch(Session& session, const Key& key) const;
+
+ private:
+  std::vector<Value> parameters(const Key& key) const;
+
+  const Dialect& dialect_;
+  std::string migration_, relation_;
+  std::vector<Column> key_;
+  std::string from_row_, without_row_, last_entry_;
+};
+
+}  // namespace migrator
