@@ -19,8 +19,13 @@ constexpr const char* kChangedResult = "0A000";    // a cached plan must not cha
 constexpr const char* kCheckFailed = "22P02";      // invalid_text_representation, see checked()
 
 // A statement that fails if the one within gives no row: the server itself then refuses everything
-// that was sent behind it. The count keeps the text from being evaluated beforehand.
+// that was sent behind it. What cannot be known before it runs keeps the text from being cast
+// beforehand.
 std::string checked(const std::string& sql) {
+  if (sql.starts_with("SELECT")) {
+    return "SELECT CASE WHEN EXISTS (" + sql +
+           ") THEN 1 ELSE ('migrator: fenced ' || statement_timestamp())::int END";
+  }
   return "WITH checked AS (" + sql +
          ") SELECT CASE WHEN count(*) > 0 THEN 1 ELSE ('migrator: fenced ' || count(*))::int END "
          "FROM checked";

@@ -25,8 +25,9 @@ EntryWriter::EntryWriter(const Dialect& dialect, std::string migration, std::str
     return sql;
   };
   const std::string lock = dialect.row_lock().empty() ? "" : " " + std::string(dialect.row_lock());
-  from_row_ = head + capture.row_key(key_, "r") + " FROM " + dialect.quote(table) + " r WHERE " +
-              same(3) + lock;
+  from_locked_row_ =
+      head + capture.row_key(key_, "r") + " FROM " + dialect.quote(table) + " r WHERE " + same(3);
+  from_row_ = from_locked_row_ + lock;
   without_row_ = head + dialect.placeholder(3) +
                  " FROM (SELECT 1 AS one) o WHERE NOT EXISTS (SELECT 1 FROM " +
                  dialect.quote(table) + " r WHERE " + same(4) + ")";
@@ -42,9 +43,10 @@ std::vector<Value> EntryWriter::parameters(const Key& key) const {
   return parameters;
 }
 
-void EntryWriter::send(Session& session, const Key& key, bool named) const {
+void EntryWriter::send(Session& session, const Key& key, bool named, bool locked) const {
   const std::string_view returning = dialect_.capture().returning_entry();
-  session.send(named ? from_row_ + std::string(returning) : from_row_, parameters(key));
+  const std::string& sql = locked ? from_locked_row_ : from_row_;
+  session.send(named ? sql + std::string(returning) : sql, parameters(key));
   if (named && returning.empty()) session.send(last_entry_);
 }
 

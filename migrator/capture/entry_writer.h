@@ -28,7 +28,8 @@ class EntryWriter {
     std::string row_key;
   };
   // Sent ahead. `key` in the order of the key's columns. `named`: receive() is to give the entry.
-  void send(Session& session, const Key& key, bool named) const;
+  // `locked`: the transaction has just written the row, and so holds its lock already.
+  void send(Session& session, const Key& key, bool named, bool locked) const;
   // Of one send(), with the same `named`. Absent: there was no such row. Else, where it is not
   // named, an entry without a content.
   std::optional<Entry> receive(Session& session, bool named) const;
@@ -45,7 +46,7 @@ class EntryWriter {
   const Dialect& dialect_;
   std::string migration_, relation_;
   std::vector<Column> key_;
-  std::string from_row_, without_row_, last_entry_;
+  std::string from_locked_row_, from_row_, without_row_, last_entry_;
 };
 
 }  // namespace migrator

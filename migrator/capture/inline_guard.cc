@@ -14,6 +14,8 @@ namespace migrator {
 namespace {
 
 constexpr std::string_view kGuard = "_migrator_guard";
+// Bytes of a key's text that its guard goes by: what fits own_key_type() everywhere.
+constexpr std::size_t kLabelMost = 200;
 // Keys a statement.
 constexpr std::size_t kKeysPerStatement = 500;
 
@@ -21,9 +23,10 @@ Value number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
 
-std::string InlineGuard::hash(const std::string& row_key) {
+std::string InlineGuard::label(const std::string& row_key) {
+  if (row_key.size() <= kLabelMost) return "=" + row_key;
   const XXH128_hash_t hash = XXH3_128bits(row_key.data(), row_key.size());
-  return fmt::format("{:016x}{:016x}", static_cast<std::uint64_t>(hash.high64),
+  return fmt::format("#{:016x}{:016x}", static_cast<std::uint64_t>(hash.high64),
                      static_cast<std::uint64_t>(hash.low64));
 }
 
@@ -34,36 +37,37 @@ std::string InlineGuard::table(const Queries& session) const {
 void InlineGuard::install(Session& session) const {
   const Dialect& dialect = session.dialect();
   session.execute(fmt::format(
-      "CREATE TABLE IF NOT EXISTS {0} (migration {1} NOT NULL, relation {1} NOT NULL, key_hash {1} "
+      "CREATE TABLE IF NOT EXISTS {0} (migration {1} NOT NULL, relation {1} NOT NULL, key_label "
+      "{1} "
       "NOT NULL, epoch {2} NOT NULL, seq {2} NOT NULL, PRIMARY KEY (migration, relation, "
-      "key_hash)){3}",
+      "key_label)){3}",
       table(session), dialect.own_key_type(), dialect.own_integer_type(),
       dialect.own_table_options()));
 }
 
 void InlineGuard::send_raise(Session& session, const std::string& relation,
                              const std::string& row_key, const ChangePlace& place) const {
-  const std::array<Value, 5> row{migration_, relation, hash(row_key), number(place.epoch),
+  const std::array<Value, 5> row{migration_, relation, label(row_key), number(place.epoch),
                                  place.seq};
   session.send_check(session.dialect().own_raise(
-                         table(session), {"migration", "relation", "key_hash", "epoch", "seq"}, 3),
+                         table(session), {"migration", "relation", "key_label", "epoch", "seq"}, 3),
                      row);
 }
 
 std::map<InlineGuard::Name, ChangePlace> InlineGuard::lock(Session& session,
                                                            std::span<const Name> names) const {
-  std::map<std::pair<std::string, std::string>, const Name*> by_hash;
-  for (const Name& name : names) by_hash[{name.first, hash(name.second)}] = &name;
+  std::map<std::pair<std::string, std::string>, const Name*> by_label;
+  for (const Name& name : names) by_label[{name.first, label(name.second)}] = &name;
   std::map<Name, ChangePlace> places;
-  auto next = by_hash.begin();
-  while (next != by_hash.end()) {
+  auto next = by_label.begin();
+  while (next != by_label.end()) {
     const std::string relation = next->first.first;
     std::vector<Value> parameters{migration_, relation};
-    std::string hashes;
-    while (next != by_hash.end() && next->first.first == relation &&
+    std::string labels;
+    while (next != by_label.end() && next->first.first == relation &&
            parameters.size() < kKeysPerStatement) {
       parameters.emplace_back(next->first.second);
-      hashes += fmt::format("{}{{{}}}", hashes.empty() ? "" : ", ", parameters.size());
+      labels += fmt::format("{}{{{}}}", labels.empty() ? "" : ", ", parameters.size());
       ++next;
     }
     // In the order of the index, as whoever else locks several does: or they would wait for each
@@ -71,12 +75,12 @@ std::map<InlineGuard::Name, ChangePlace> InlineGuard::lock(Session& session,
     const Result found = session.query(
         spell(
             session.dialect(),
-            fmt::format("SELECT key_hash, epoch, seq FROM {} WHERE migration = {{1}} AND relation "
-                        "= {{2}} AND key_hash IN ({}) ORDER BY key_hash {{lock}}",
-                        table(session), hashes)),
+            fmt::format("SELECT key_label, epoch, seq FROM {} WHERE migration = {{1}} AND relation "
+                        "= {{2}} AND key_label IN ({}) ORDER BY key_label {{lock}}",
+                        table(session), labels)),
         parameters);
     for (const auto& row : found.rows) {
-      places[*by_hash.at({relation, as_text(row[0])})] = {
+      places[*by_label.at({relation, as_text(row[0])})] = {
           static_cast<std::uint64_t>(as_integer(row[1])), as_integer(row[2])};
     }
   }
@@ -86,12 +90,12 @@ std::map<InlineGuard::Name, ChangePlace> InlineGuard::lock(Session& session,
 void InlineGuard::raise(Session& session, const std::map<Name, ChangePlace>& places) const {
   std::vector<std::pair<std::pair<std::string, std::string>, ChangePlace>> ordered;
   for (const auto& [name, place] : places) {
-    ordered.push_back({{name.first, hash(name.second)}, place});
+    ordered.push_back({{name.first, label(name.second)}, place});
   }
   std::sort(ordered.begin(), ordered.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   const std::string sql = session.dialect().own_raise(
-      table(session), {"migration", "relation", "key_hash", "epoch", "seq"}, 3);
+      table(session), {"migration", "relation", "key_label", "epoch", "seq"}, 3);
   // Sent ahead in pieces: one round trip each, where the engine can.
   for (std::size_t first = 0; first < ordered.size(); first += kKeysPerStatement) {
     const std::size_t end = std::min(ordered.size(), first + kKeysPerStatement);

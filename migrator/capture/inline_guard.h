@@ -44,9 +44,9 @@ class InlineGuard {
   void send_raise(Session& session, const std::string& relation, const std::string& row_key,
                   const ChangePlace& place) const;
 
-  // What a key's guard goes by: 32 hexadecimal digits. Who locks several locks them in this order,
-  // within a relation.
-  static std::string hash(const std::string& row_key);
+  // What a key's guard goes by: "=" and its text, or "#" and 32 hexadecimal digits. Who locks
+  // several locks them in the order of these, within a relation.
+  static std::string label(const std::string& row_key);
 
   using Name = std::pair<std::string, std::string>;  // relation, row_key
   // The guards of these keys that there are, their rows locked. REQUIRES: a transaction.

@@ -8,7 +8,7 @@ bool Breaker::allow() {
   if (!open_) return true;
   const std::lock_guard lock(mutex_);
   if (!open_) return true;
-  if (trying_ || now_() < try_at_) return false;
+  if (trying_ || now_() < try_at_.load()) return false;
   trying_ = true;
   return true;
 }

@@ -30,6 +30,8 @@ class Breaker {
   void succeeded();
   void failed();
   bool open() const { return open_; }
+  // Whether allow() could say yes: what is to be written there need not be prepared otherwise.
+  bool may_allow() const { return !open_ || now_() >= try_at_.load(); }
 
  private:
   const BreakerOptions options_;
@@ -38,7 +40,7 @@ class Breaker {
   std::atomic<int> failures_ = 0;  // in a row
   std::mutex mutex_;               // of what follows, and of opening and closing
   bool trying_ = false;
-  Clock::time_point try_at_{};
+  std::atomic<Clock::time_point> try_at_{};
   std::chrono::milliseconds pause_;
 };
 

@@ -372,7 +372,7 @@ void Shim::Body::write_together(TargetPool::Lease& lease, std::vector<InlineRow>
   // The guards first and in one order, as the relay locks them.
   std::sort(rows.begin(), rows.end(), [](const InlineRow& a, const InlineRow& b) {
     const int names = a.way->route.name.compare(b.way->route.name);
-    return names != 0 ? names < 0 : InlineGuard::hash(a.row_key) < InlineGuard::hash(b.row_key);
+    return names != 0 ? names < 0 : InlineGuard::label(a.row_key) < InlineGuard::label(b.row_key);
   });
   session.send_begin();
   for (const InlineRow& row : rows) {

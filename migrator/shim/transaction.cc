@@ -69,7 +69,7 @@ struct Transaction::Body {
   // The way of a row that is written on the other side, too; null for one that is not.
   const InlineRoutes::Way* way_of(const TableLane& table, const Key& key) {
     if (!state->row.inline_writes || !table.chosen(key)) return nullptr;
-    if (!routes) routes = shim.inline_routes();
+    if (!routes && shim.breaker.may_allow()) routes = shim.inline_routes();
     if (routes && routes->authority == side()) {
       const auto found = routes->ways.find(table.relation());
       if (found != routes->ways.end()) return &found->second;
@@ -79,7 +79,8 @@ struct Transaction::Body {
   }
 
   // The row's entry in the journal, written now; where `way` is given, to be known by its place.
-  Change* journal(const TableLane& table, const Key& key, const InlineRoutes::Way* way) {
+  Change* journal(const TableLane& table, const Key& key, const InlineRoutes::Way* way,
+                  bool written) {
     const bool named = way != nullptr;
     if (!named && state->row.capture == "trigger") return nullptr;
     Change* change = nullptr;
@@ -88,8 +89,8 @@ struct Transaction::Body {
       change->lane = &table;
       change->way = way;
     }
-    queue([&table, key,
-           named](Source& source) { table.entries().send(source.session(), key, named); },
+    queue([&table, key, named, written](
+              Source& source) { table.entries().send(source.session(), key, named, written); },
           [this, &table, named, change](Source& source) {
             auto entry = table.entries().receive(source.session(), named);
             if (!entry) return;
@@ -294,7 +295,7 @@ void Transaction::upsert(std::string_view table, NamedValues row) {
   const std::optional<Key> key = lane.key_in(row);
   if (!key) lane.key_of({});  // throws
   for (TableLane::Statement& statement : lane.upsert(row)) body_->run(std::move(statement));
-  body_->read(body_->journal(lane, *key, body_->way_of(lane, *key)), *key);
+  body_->read(body_->journal(lane, *key, body_->way_of(lane, *key), true), *key);
 }
 
 void Transaction::update(std::string_view table, NamedValues key, NamedValues changes) {
@@ -313,17 +314,18 @@ void Transaction::update(std::string_view table, NamedValues key, NamedValues ch
   }
   TableLane::Statement statement = lane.update(before, changes);
   // Before it moves, as an entry is written from its row.
-  if (moves) body_->journal(lane, before, body_->way_of(lane, before));
+  if (moves) body_->journal(lane, before, body_->way_of(lane, before), false);
   body_->run(std::move(statement));
   const Key after = lane.key_of(after_named);
-  body_->read(body_->journal(lane, after, body_->way_of(lane, after)), after);
+  // An update that found no row has written none: then there is no entry, either.
+  body_->read(body_->journal(lane, after, body_->way_of(lane, after), true), after);
 }
 
 void Transaction::erase(std::string_view table, NamedValues key) {
   body_->require_open();
   const TableLane& lane = body_->lane(table);
   const Key values = lane.key_of(key);
-  body_->journal(lane, values, body_->way_of(lane, values));
+  body_->journal(lane, values, body_->way_of(lane, values), false);
   body_->run(lane.erase(values));
 }
 

@@ -23,7 +23,8 @@ namespace migrator::test {
 
 using namespace std::chrono_literals;
 
-// Polls every 5 ms until it is true; false if it has not become so in that time.
+// Polls every 5 ms (or as long as asking takes) until it is true; false if it has not become so in
+// that time.
 bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds time = 20s);
 
 // For messages of failed expectations.

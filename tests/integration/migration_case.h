@@ -32,7 +32,8 @@ std::vector<std::string> keys_of(const json& object);
 // A table expression with one column n: 1 .. count.
 std::string numbers(ServerKind kind, int count);
 
-// Polls every 20 ms until it is true, but no longer than that. False if it never was.
+// Polls every 20 ms (or as long as asking takes) until it is true, but no longer than that. False
+// if it never was.
 bool eventually(const std::function<bool()>& condition, std::chrono::seconds time = 20s);
 
 class MigrationCase {
