@@ -120,8 +120,14 @@ void Source::send_read(const ReadSpec& spec, const Key& key, const RowLayout& la
   session().send_work([&] {
     Result result;
     RowBatch& row = sent_rows_.emplace_back();
-    const auto stream = read_keys(spec, {&key, 1}, layout);
-    result.affected = stream->next(row) ? row.rows() : 0;
+    try {
+      const auto stream = read_keys(spec, {&key, 1}, layout);
+      result.affected = stream->next(row) ? row.rows() : 0;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      row.clear();
+      result.affected = 1;
+    }
     return result;
   });
 }

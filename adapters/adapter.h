@@ -256,10 +256,11 @@ class Source {
   virtual AccessPath explain(const ReadSpec& spec) = 0;
 
   // The row of one key as the session's transaction sees it, sent ahead (Session::send): in place
-  // of Session::receive() stands receive_row(), which fills the batch with the row, or gives false.
-  // The layout is one of layouts(). prepare_read() comes first, while nothing is sent ahead; it
-  // looks things up once for a session and table.
-  virtual void prepare_read(const ReadSpec&, const RowLayout&) {}
+  // of Session::receive() stands receive_row(), which fills the batch with the row, or gives false
+  // where there is none. A row that has no form in the layout (one of layouts()) leaves the batch
+  // empty and fails nothing: it is no matter of the transaction that has it read. prepare_read()
+  // comes first, while nothing is sent ahead; it looks things up once for a session and table.
+  virtual void prepare_read(const ReadSpec&, const RowLayout&) { sent_rows_.clear(); }
   virtual void send_read(const ReadSpec& spec, const Key& key, const RowLayout& layout);
   virtual bool receive_row(RowBatch& batch);
 

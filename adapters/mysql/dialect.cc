@@ -470,9 +470,10 @@ std::vector<Dialect::BoundSql> MysqlDialect::upsert(const TableName& table,
       "INSERT INTO {} ({}) SELECT {} FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {} WHERE {})", name,
       list(columns), values, name, same);
   update.sql = fmt::format("UPDATE {} SET {} WHERE {}", name, set, same);
-  // First the update: it locks the row, and does nothing where there is none.
+  // In this order: an update that came first and found no row would leave one alone that another
+  // transaction has inserted since.
   if (set.empty()) return {insert};
-  return {update, insert};
+  return {insert, update};
 }
 
 std::string MysqlDialect::own_raise(std::string_view table, const std::vector<std::string>& columns,

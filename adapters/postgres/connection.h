@@ -146,7 +146,6 @@ class Connection {
   std::optional<Error> sent_error_;  // of one of those, and of so many behind it
   std::size_t sent_failed_ = 0;
   std::unordered_map<std::string, std::string> prepared_;  // names, by the statement
-  std::uint64_t names_given_ = 0;
 };
 
 }  // namespace migrator::postgres

@@ -3,7 +3,11 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <poll.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "adapters/postgres/connection.h"
 
@@ -15,6 +19,7 @@ namespace {
 constexpr std::size_t kPreparedMost = 256;
 
 constexpr const char* kNoSuchStatement = "26000";  // invalid_sql_statement_name
+constexpr const char* kAlreadyThere = "42P05";     // duplicate_prepared_statement
 constexpr const char* kChangedResult = "0A000";    // a cached plan must not change its result type
 constexpr const char* kCheckFailed = "22P02";      // invalid_text_representation, see checked()
 
@@ -52,7 +57,10 @@ void Connection::send(const std::string& text, std::span<const Parameter> parame
   const std::string sql = sending == Sending::check ? checked(text) : text;
   auto known = prepared_.find(sql);
   if (known == prepared_.end() && prepared_.size() < kPreparedMost) {
-    known = prepared_.emplace(sql, "migrator_" + std::to_string(++names_given_)).first;
+    // By the text: behind a pooler another client's statement of this name is the same one.
+    known =
+        prepared_.emplace(sql, fmt::format("migrator_{:016x}", XXH3_64bits(sql.data(), sql.size())))
+            .first;
     if (PQsendPrepare(connection_.get(), known->second.c_str(), sql.c_str(), 0, nullptr) == 0) {
       lose_connection();
     }
@@ -105,6 +113,7 @@ ResultPtr Connection::receive() {
       const Sent sent = std::move(sent_.front());
       sent_.pop_front();
       ResultPtr result = result_of(sent);
+      statement_began_ = Clock::now();  // each has the time of one
       if (is_failure(*result)) fail_sent(sent, *result);
       if (!sent.prepares.empty()) continue;
       if (sent_.empty()) close_pipeline();
@@ -143,8 +152,16 @@ void Connection::fail_sent(const Sent& failed, const PGresult& result) {
   Error error = error_of(result, true);
   if (lost_) throw error;
   // Another session's statements, where a pooler stands between, or a table that was altered.
-  if (error.code() == kNoSuchStatement || error.code() == kChangedResult) {
-    prepared_.clear();
+  const bool already = error.code() == kAlreadyThere && !failed.prepares.empty();
+  if (error.code() == kNoSuchStatement || already ||
+      (error.code() == kChangedResult && failed.prepares.empty())) {
+    if (already) {
+      prepared_.emplace(failed.prepares,
+                        fmt::format("migrator_{:016x}",
+                                    XXH3_64bits(failed.prepares.data(), failed.prepares.size())));
+    } else {
+      prepared_.clear();
+    }
     error = Error(ErrorKind::transient, error.what())
                 .code(error.code())
                 .scope(ErrorScope::transaction)

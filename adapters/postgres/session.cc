@@ -118,8 +118,9 @@ void PgSession::send_check(std::string_view sql, std::span<const Value> paramete
   send(sql, parameters, Connection::Sending::check);
 }
 
-// READ COMMITTED, as every session is set up: to say so again costs 10 microseconds.
-void PgSession::send_begin() { send("BEGIN", {}, Connection::Sending::plain); }
+void PgSession::send_begin() {
+  send("BEGIN ISOLATION LEVEL READ COMMITTED", {}, Connection::Sending::plain);
+}
 
 void PgSession::send_commit() { send("COMMIT", {}, Connection::Sending::commit); }
 

@@ -125,9 +125,14 @@ std::vector<Parameter> fields_of(const std::vector<Column>& columns, const RowLa
   return fields;
 }
 
-// "$2::bigint": the type says how the bytes are to be read.
-std::string typed_placeholder(const Column& column, std::size_t position) {
-  return fmt::format("${}::{}", position, column.native_type);
+// "a = $1 AND b = $2". No types are named: the server takes the columns' own, and a cast to
+// varchar(3) would cut off what does not fit, where an assignment refuses it.
+std::string key_condition(const std::vector<Column>& key) {
+  std::string sql;
+  for (std::size_t at = 0; at < key.size(); ++at) {
+    sql += fmt::format("{}{} = ${}", at == 0 ? "" : " AND ", dialect().quote(key[at].name), at + 1);
+  }
+  return sql;
 }
 
 }  // namespace
@@ -143,16 +148,15 @@ const std::string& PgSource::single_select(const ReadSpec& spec, bool cells) {
 }
 
 void PgSource::prepare_read(const ReadSpec& spec, const RowLayout& layout) {
+  sent_reads_.clear();  // of a transaction that failed
   single_select(spec, layout == cells_layout());
 }
 
 void PgSource::send_read(const ReadSpec& spec, const Key& key, const RowLayout& layout) {
   const bool cells = layout == cells_layout();
-  std::string sql = single_select(spec, cells) + " WHERE ";
+  std::string sql = single_select(spec, cells) + " WHERE " + key_condition(spec.key);
   std::vector<Parameter> parameters;
   for (std::size_t at = 0; at < spec.key.size(); ++at) {
-    sql += fmt::format("{}{} = {}", at == 0 ? "" : " AND ", dialect().quote(spec.key[at].name),
-                       typed_placeholder(spec.key[at], at + 1));
     parameters.push_back({key_text(spec.key[at], key.at(at)), false, false});
   }
   if (!spec.where.empty()) sql += " AND (" + spec.where + "\n)";
@@ -179,7 +183,11 @@ bool PgSource::receive_row(RowBatch& batch) {
     Slab tuple;
     append_binary(*result, tuple);
     batch.set_columns(sent.columns);
-    sent.decoder->decode({tuple.data(), tuple.size()}, batch);
+    try {
+      sent.decoder->decode({tuple.data(), tuple.size()}, batch);
+    } catch (const Error&) {
+      batch.clear();
+    }
     return true;
   }
   if (sent.binary) {
@@ -207,17 +215,13 @@ void PgTarget::send_replace(const WriteSpec& spec, const RowBatch& key, const Ro
   const std::string table = dialect().quote(spec.table);
   Connection& connection = session_.connection();
   if (row.empty()) {
-    std::string sql = "DELETE FROM " + table + " WHERE ";
-    for (std::size_t at = 0; at < spec.key.size(); ++at) {
-      sql += fmt::format("{}{} = {}", at == 0 ? "" : " AND ", dialect().quote(spec.key[at].name),
-                         typed_placeholder(spec.key[at], at + 1));
-    }
-    connection.send(sql, fields_of(spec.key, key_layout, key), Connection::Sending::plain);
+    connection.send("DELETE FROM " + table + " WHERE " + key_condition(spec.key),
+                    fields_of(spec.key, key_layout, key), Connection::Sending::plain);
     return;
   }
   std::string values;
   for (std::size_t at = 0; at < spec.columns.size(); ++at) {
-    values += (at == 0 ? "" : ", ") + typed_placeholder(spec.columns[at], at + 1);
+    values += (at == 0 ? "$" : ", $") + std::to_string(at + 1);
   }
   connection.send(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}){}", table,
                               column_list(spec.columns), values, upsert_form(spec).clause),

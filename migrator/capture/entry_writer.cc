@@ -71,6 +71,10 @@ void EntryWriter::touch(Queries& connection, const Key& key) const {
 
 void EntryWriter::send_touch(Session& session, const Key& key) const {
   session.send(from_row_, parameters(key));
+  send_absence(session, key);
+}
+
+void EntryWriter::send_absence(Session& session, const Key& key) const {
   std::vector<Value> values = parameters(key);
   values.insert(values.begin() + 2, dialect_.capture().encode(key_, key));
   session.send(without_row_, values);

@@ -39,6 +39,8 @@ class EntryWriter {
   void touch(Queries& connection, const Key& key) const;
   // touch() sent ahead: two results.
   void send_touch(Session& session, const Key& key) const;
+  // Sent ahead: an entry for the key if there is no row of it, of no place among the key's changes.
+  void send_absence(Session& session, const Key& key) const;
 
  private:
   std::vector<Value> parameters(const Key& key) const;

@@ -49,9 +49,13 @@ class InlineGuard {
   static std::string label(const std::string& row_key);
 
   using Name = std::pair<std::string, std::string>;  // relation, row_key
+  struct Held {
+    ChangePlace place;
+    bool by_relay = false;
+  };
   // The guards of these keys that there are, their rows locked. REQUIRES: a transaction.
-  std::map<Name, ChangePlace> lock(Session& session, std::span<const Name> names) const;
-  // Raises them to these places; none is lowered. REQUIRES: a transaction.
+  std::map<Name, Held> lock(Session& session, std::span<const Name> names) const;
+  // For the relay: raises them to these places; none is lowered. REQUIRES: a transaction.
   void raise(Session& session, const std::map<Name, ChangePlace>& places) const;
 
   void remove(Session& session) const;

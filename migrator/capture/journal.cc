@@ -68,20 +68,6 @@ std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) cons
   return entries;
 }
 
-std::set<std::int64_t> Journal::still_there(Session& source,
-                                            std::span<const std::int64_t> seqs) const {
-  std::set<std::int64_t> there;
-  for (std::size_t first = 0; first < seqs.size(); first += kSeqsPerStatement) {
-    const Result found = asked([&] {
-      return source.query(fmt::format(
-          "SELECT seq FROM {} WHERE seq IN ({})", table(source),
-          fmt::join(seqs.subspan(first, std::min(kSeqsPerStatement, seqs.size() - first)), ",")));
-    });
-    for (const auto& row : found.rows) there.insert(as_integer(row[0]));
-  }
-  return there;
-}
-
 void Journal::retire(Session& source, std::span<const std::int64_t> seqs) const {
   for (std::size_t first = 0; first < seqs.size(); first += kSeqsPerStatement) {
     asked([&] {

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,8 +44,6 @@ class Journal {
   // The first entries, by their number. Throws Error(gate) if there is no journal, or if it is not
   // as it was made.
   std::vector<JournalEntry> read(Session& source, std::size_t limit) const;
-  // Those of these numbers whose entries are there.
-  std::set<std::int64_t> still_there(Session& source, std::span<const std::int64_t> seqs) const;
   // Deletes exactly these.
   void retire(Session& source, std::span<const std::int64_t> seqs) const;
   // Deletes every entry of this key: a person has settled what becomes of its row.

@@ -151,6 +151,9 @@ bool SideTable::exists(Session& session) const {
 }
 
 void SideTable::set_phase(Session& session, Phase phase) const {
+  // Only forward; and where nothing changes, no writer waits for this row.
+  const std::optional<SideRow> row = read(session);
+  if (!row || row->phase >= phase) return;
   const std::array<Value, 2> parameters{std::string(migrator::name(phase)), migration_};
   session.query(
       spell(session.dialect(), fmt::format("UPDATE {} SET phase = {{1}} WHERE migration = {{2}}",

@@ -64,6 +64,7 @@ class SideTable {
   // For a row that is not there yet; leaves one alone that is.
   void put(Session& session, const SideRow& row) const;
   bool exists(Session& session) const;
+  // Never back to an earlier one.
   void set_phase(Session& session, Phase phase) const;
   // Within the session's transaction: holds the fence against all who write, having waited for
   // those who do, and gives the row.

@@ -31,6 +31,15 @@ LiveChanges::Prospect LiveChanges::look(const std::vector<TableRoute>& routes,
          "give the plan the URL of the primary; or write `capture: none`, and stop the writers"});
     return prospect;
   }
+  // They forget the highest number of an empty table when they are restarted (MySQL before 8.0,
+  // MariaDB before 10.2.4), and the guard takes numbers that come again for old ones.
+  const ServerInfo& server = source.server();
+  if (plan_.inline_writes && ((server.product.starts_with("MySQL") && server.version < 80000) ||
+                              (server.product.starts_with("MariaDB") && server.version < 100204))) {
+    prospect.findings.push_back(
+        {Severity::error, "", server.product + " may use numbers of the journal twice",
+         "leave `inline_writes` out: the relay alone does not depend on them"});
+  }
   if (!by_triggers()) {
     prospect.findings.push_back(
         {Severity::warning, "",
@@ -92,8 +101,9 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
   }
   lease_.install(target);
   if (plan_.inline_writes) guard_.install(target);
+  const bool new_journal = !capture.journal_exists();
   capture.install_journal();
-  open_sides(routes, store, source.session(), target);
+  open_sides(routes, store, source.session(), target, new_journal);
   std::vector<std::string> names;
   for (const TableRoute* route : missing) {
     interrupt_.check();
@@ -109,7 +119,7 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
 // The source is the authority until a cutover. Where neither side is open, a run was broken off
 // that had closed it: the side that was opened last is opened again. (Protocol: recovery.)
 void LiveChanges::open_sides(const std::vector<TableRoute>& routes, CheckpointStore& store,
-                             Session& source, Session& target) const {
+                             Session& source, Session& target, bool new_journal) const {
   source_side_.install(source);
   target_side_.install(target);
   std::vector<ShimTable> tables;
@@ -126,9 +136,22 @@ void LiveChanges::open_sides(const std::vector<TableRoute>& routes, CheckpointSt
   source_side_.put_tables(source, tables);
   target_side_.put_tables(target, tables);
   const std::optional<SideRow> there = source_side_.read(source), other = target_side_.read(target);
-  if (there && other && (there->open || other->open)) return;
+  // Numbers of a journal that was made anew begin again: only a higher epoch puts them behind those
+  // that the guards have.
+  const bool again = new_journal && there && there->open;
+  if (there && other && (there->open || other->open) && !again) return;
   const std::uint64_t epoch =
       store.next_epoch(std::max(there ? there->epoch : 0, other ? other->epoch : 0));
+  if (there && other && other->opened_epoch > there->opened_epoch) {
+    throw Error(ErrorKind::gate, "neither side is open, and the target was opened last")
+        .remedy("the application may have written to the target: do not go on from the source");
+  }
+  // First the side that stays closed: whoever would still open it finds another epoch.
+  if (other) {
+    SideRow closed = *other;
+    closed.epoch = epoch;
+    if (!target_side_.exchange(target, *other, closed)) return;  // another process is at it
+  }
   SideRow row;
   row.phase = Phase::dual_write;
   row.capture = plan_.capture;
@@ -141,7 +164,7 @@ void LiveChanges::open_sides(const std::vector<TableRoute>& routes, CheckpointSt
   row.opened_epoch = epoch;
   if (!there) {
     source_side_.put(source, row);
-  } else if (!other || there->opened_epoch >= other->opened_epoch) {
+  } else {
     row.phase = there->phase;
     if (source_side_.exchange(source, *there, row)) {
       store.add_event({Clock::now(), "source_opened", "", fmt::format("epoch {}", epoch)});

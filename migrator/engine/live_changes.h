@@ -71,7 +71,7 @@ class LiveChanges {
  private:
   bool by_triggers() const { return plan_.capture == "trigger"; }
   void open_sides(const std::vector<TableRoute>& routes, CheckpointStore& store, Session& source,
-                  Session& target) const;
+                  Session& target, bool new_journal) const;
 
   const Plan& plan_;
   const Endpoints& endpoints_;

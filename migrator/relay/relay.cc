@@ -441,9 +441,9 @@ void Relay::write(std::span<Item> items) {
   stop_point("relay_committed");
 }
 
-// Raises the guards of the keys, and takes out those that have a newer row already. Keys of no
-// entry have no place among the changes: their rows are written in any case, and brought up again
-// by the entry, if a newer one was there.
+// Raises the guards of the keys, and takes out those that a writer has brought a newer row for: its
+// entry is still to come. A higher number that a relay has put there is no such proof. Keys of no
+// entry have no place among the changes, and are written in any case.
 void Relay::pass_guard(std::vector<Item*>& items) {
   std::map<InlineGuard::Name, ChangePlace> places;
   std::vector<InlineGuard::Name> names;
@@ -455,22 +455,13 @@ void Relay::pass_guard(std::vector<Item*>& items) {
     names.push_back(name_of_item(*item));
     places[names.back()] = {source_epoch_, item->newest};
   }
-  Session& target = target_.session();
-  context_.guard->raise(target, places);
-  std::vector<std::int64_t> numbers;
-  std::map<InlineGuard::Name, std::int64_t> newer;
-  for (const auto& [name, held] : context_.guard->lock(target, names)) {
-    if (held <= places.at(name)) continue;
-    newer[name] = held.seq;
-    numbers.push_back(held.seq);
-  }
-  if (newer.empty()) return;
-  renew_snapshot();
-  const std::set<std::int64_t> there = context_.journal.still_there(source_.session(), numbers);
+  context_.guard->raise(target_.session(), places);
+  const auto held = context_.guard->lock(target_.session(), names);
   std::erase_if(items, [&](const Item* item) {
     if (item->entries.empty()) return false;
-    const auto found = newer.find(name_of_item(*item));
-    return found != newer.end() && there.contains(found->second);
+    const auto found = held.find(name_of_item(*item));
+    return found != held.end() && !found->second.by_relay &&
+           found->second.place > places.at(found->first);
   });
 }
 

@@ -17,11 +17,10 @@
 // ever more rarely. So a row whose parent has not come yet goes in once it has.
 //
 // Where the shim writes the target as well (`inline_writes`), step 3 raises the guard of each key
-// to its newest entry before it writes the row. A key whose guard is higher already has a newer row
-// there, and is left alone; but only while the entry of that number is still in the journal, for
-// then it will be relayed. Where it is not, the number was drawn without the row's lock (a touch of
-// a key that had not changed) and says nothing of the order: the row is written, read after that
-// look.
+// to its newest entry before it writes the row. A key whose guard a writer has raised further has a
+// newer row there, and is left alone: that writer's entry is still to come. Where a relay has, its
+// row is written: the number may be that of an entry which was written without the row's lock, and
+// the row was read later than any that a relay has written.
 //
 // Threads: drain() and follow() on one thread; progress() on any.
 #pragma once

@@ -96,7 +96,8 @@ class ConnectionPool {
   bool wanted(std::chrono::milliseconds wait) {
     std::unique_lock lock(mutex_);
     wants_.wait_for(lock, wait, [this] { return wanted_ || over_; });
-    return !over_ && idle_.empty() && count_ < most_ && std::exchange(wanted_, false);
+    const bool asked = std::exchange(wanted_, false);
+    return asked && !over_ && idle_.empty() && count_ < most_;
   }
   // Opens one and puts it with the idle ones. Throws what opening throws.
   void open() {

@@ -53,9 +53,8 @@ void DeadlineWatch::run() {
     // Under the mutex: so that none is cut that has been given back in the meantime. abandon() does
     // not wait for anything.
     for (auto& [number, entry] : entries_) {
-      if (!entry.canceller || entry.deadline > now) continue;
-      entry.canceller->abandon();
-      entry.canceller.reset();
+      // Again at each look: between two statements there is nothing to be cut.
+      if (entry.deadline <= now) entry.canceller->abandon();
     }
   }
 }

@@ -15,10 +15,12 @@ namespace {
 // Between two looks while nobody is open: a cutover's pause is a second or two.
 constexpr std::chrono::milliseconds kClosedPoll{20};
 
+// Several shims of one process are instances of their own.
 std::string own_name() {
+  static std::atomic<int> shims = 0;
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  return fmt::format("{}:{}", host.data(), getpid());
+  return fmt::format("{}:{}:{}", host.data(), getpid(), ++shims);
 }
 
 }  // namespace
@@ -122,6 +124,18 @@ std::unique_ptr<Target> Shim::Body::open_target(Side side) const {
   return opened;
 }
 
+// It holds up whoever waits for a state: so for no longer than the lease allows.
+std::unique_ptr<Source> Shim::Body::open_control(Side side) const {
+  const Database& at = database(side);
+  SessionOptions session = session_options();
+  session.connect_timeout = std::max<std::chrono::milliseconds>(options.lease / 3, 1s);
+  session.statement_timeout = std::max<std::chrono::milliseconds>(options.lease / 3, 1s);
+  session.lock_timeout = session.statement_timeout;
+  auto opened = at.adapter->open_source(Url::parse(at.url), session);
+  for (const std::string& sql : at.session_sql) opened->session().execute(sql);
+  return opened;
+}
+
 // --- the state
 
 std::shared_ptr<const KnownState> Shim::Body::known() const {
@@ -176,7 +190,7 @@ std::shared_ptr<KnownState> Shim::Body::look() {
   for (const Side side : {Side::source, Side::target}) {
     auto& control = control_[static_cast<std::size_t>(side)];
     try {
-      if (!control) control = open_source(side);
+      if (!control) control = open_control(side);
       const std::optional<SideRow> row = side_table.read(control->session());
       if (!row) continue;
       found = true;
@@ -352,8 +366,9 @@ void Shim::Body::write_inline(std::vector<InlineRow> rows, Side other,
     if (whole) count(counters.written, "inline_written", table, rows.size());
   } catch (const Error& error) {
     // A row that the other side refuses, or that another one is in the way of, does not say that
-    // the side is down.
-    if (error.scope() == ErrorScope::session) {
+    // the side is down; that it does not answer in time does, whatever it waits for.
+    if (error.scope() == ErrorScope::session || error.kind() == ErrorKind::transient ||
+        error.kind() == ErrorKind::cancelled) {
       breaker.failed();
     } else {
       breaker.succeeded();
@@ -378,10 +393,14 @@ void Shim::Body::write_together(TargetPool::Lease& lease, std::vector<InlineRow>
   for (const InlineRow& row : rows) {
     guard.send_raise(session, row.way->route.name, row.row_key, row.place);
   }
-  for (const InlineRow& row : rows) {
-    const TableRoute& route = row.way->route;
-    lease->send_replace(route.write, row.key, row.way->key.form.layout, row.row,
-                        row.way->row.layout);
+  // Deletes first: a row may need the unique value of one that goes.
+  for (const bool deletes : {true, false}) {
+    for (const InlineRow& row : rows) {
+      if (row.row.empty() != deletes) continue;
+      const TableRoute& route = row.way->route;
+      lease->send_replace(route.write, row.key, row.way->key.form.layout, row.row,
+                          row.way->row.layout);
+    }
   }
   session.send_commit();
   for (std::size_t at = 0; at < 2 + 2 * rows.size(); ++at) session.receive();

@@ -103,6 +103,7 @@ class Shim::Body {
   }
   std::unique_ptr<Source> open_source(Side side) const;
   std::unique_ptr<Target> open_target(Side side) const;
+  std::unique_ptr<Source> open_control(Side side) const;
   SessionOptions session_options() const;
   void refresh();
   std::shared_ptr<KnownState> look();

@@ -110,6 +110,25 @@ Key TableLane::key_of(const NamedValues& key) const {
       .remedy("give these, and no other");
 }
 
+bool TableLane::plain_key() const {
+  return std::all_of(key_.begin(), key_.end(), [](const Column& column) {
+    switch (column.type.kind) {
+      case TypeKind::boolean:
+      case TypeKind::int16:
+      case TypeKind::int32:
+      case TypeKind::int64:
+      case TypeKind::uint64:
+      case TypeKind::decimal:
+      case TypeKind::text:
+      case TypeKind::bytes:
+      case TypeKind::uuid:
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
 bool TableLane::chosen(const Key& key) const {
   if (options_.mode != WriteMode::sync) return false;
   if (options_.sync_percent >= 100) return true;

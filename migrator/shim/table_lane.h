@@ -44,6 +44,8 @@ class TableLane {
   // The key within a row; absent if none of its columns are there. Throws Error(usage) if only some
   // are.
   std::optional<Key> key_in(const NamedValues& row) const;
+  // The key's text is the same whatever the settings of the session that prints it.
+  bool plain_key() const;
   // Of the keys that are written in mode sync.
   bool chosen(const Key& key) const;
 

@@ -33,7 +33,8 @@ struct Transaction::Body {
     const TableLane* lane = nullptr;
     const InlineRoutes::Way* way = nullptr;
     std::optional<EntryWriter::Entry> entry;
-    RowBatch row;  // none: it was deleted
+    bool is_there = false;  // there is a row; else it was deleted
+    RowBatch row;           // empty although there is one: it cannot travel
   };
 
   void enter(std::shared_ptr<const KnownState> known) {
@@ -100,13 +101,20 @@ struct Transaction::Body {
     return change;
   }
 
+  // Behind a delete: a row that came in between the entry and it, and was taken away unseen.
+  void journal_absence(const TableLane& table, const Key& key) {
+    if (state->row.capture == "trigger") return;
+    queue([&table, key](Source& source) { table.entries().send_absence(source.session(), key); },
+          [this](Source& source) { journaled += source.session().receive().affected; });
+  }
+
   void read(Change* change, const Key& key) {
     if (change == nullptr) return;
     queue(
         [change, key](Source& source) {
           source.send_read(change->way->route.read, key, change->way->row.layout);
         },
-        [change](Source& source) { source.receive_row(change->row); });
+        [change](Source& source) { change->is_there = source.receive_row(change->row); });
   }
 
   Side side() const { return *state->state.authority; }
@@ -241,13 +249,17 @@ std::vector<InlineRow> Transaction::Body::inline_rows() {
       const Key key =
           connection.session().dialect().capture().decode(change.way->route.read.key, row.row_key);
       key_rows(change.way->key, *connection, {&key, 1}, row.key);
+      if (change.is_there && change.row.empty())
+        throw Error(ErrorKind::data, "it has no form there");
       row.row = std::move(change.row);
       if (!row.row.empty() && change.way->row.transcoder) {
         change.way->row.transcoder->apply(row.row);
       }
-    } catch (const Error&) {
+    } catch (const std::exception&) {
+      // What came of the key before must not stand for it, either.
       shim.count(shim.counters.failed, "inline_failed", change.way->route.name);
-      if (first) newest.erase(place);
+      if (!first) rows[place->second].way = nullptr;
+      newest.erase(place);
       continue;
     }
     if (first) {
@@ -256,6 +268,7 @@ std::vector<InlineRow> Transaction::Body::inline_rows() {
       rows[place->second] = std::move(row);  // changed twice in this transaction
     }
   }
+  std::erase_if(rows, [](const InlineRow& row) { return row.way == nullptr; });
   return rows;
 }
 
@@ -316,6 +329,7 @@ void Transaction::update(std::string_view table, NamedValues key, NamedValues ch
   // Before it moves, as an entry is written from its row.
   if (moves) body_->journal(lane, before, body_->way_of(lane, before), false);
   body_->run(std::move(statement));
+  if (moves) body_->journal_absence(lane, before);
   const Key after = lane.key_of(after_named);
   // An update that found no row has written none: then there is no entry, either.
   body_->read(body_->journal(lane, after, body_->way_of(lane, after), true), after);
@@ -327,6 +341,7 @@ void Transaction::erase(std::string_view table, NamedValues key) {
   const Key values = lane.key_of(key);
   body_->journal(lane, values, body_->way_of(lane, values), false);
   body_->run(lane.erase(values));
+  body_->journal_absence(lane, values);
 }
 
 void Transaction::touch(std::string_view table, NamedValues key) {
@@ -376,6 +391,14 @@ void LentTransaction::touch(std::string_view table, NamedValues key) {
   }
   const Key values = found->second->key_of(key);
   if (body_->state->row.capture == "trigger") return;
+  if (!found->second->plain_key()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("a key of `{}` cannot be touched on a lent connection: how its type is "
+                            "printed depends on the connection's settings",
+                            table))
+        .table(std::string(table))
+        .remedy("write this table by Shim::begin()");
+  }
   found->second->entries().touch(*body_->connection, values);
   body_->shim.count(body_->shim.counters.journaled, "journaled", table);
 }

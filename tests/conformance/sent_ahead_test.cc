@@ -196,14 +196,20 @@ TEST_P(SentAhead, AGuardIsRaisedAndNeverLowered) {
   auto places = guard.lock(session, names);
   session.commit();
   EXPECT_EQ(places.size(), 2u);
-  EXPECT_EQ(places[a], (ChangePlace{3, 100}));
-  EXPECT_EQ(places[b], (ChangePlace{3, 7}));
+  EXPECT_EQ(places[a].place, (ChangePlace{3, 100}));
+  EXPECT_TRUE(places[a].by_relay);
+  EXPECT_EQ(places[b].place, (ChangePlace{3, 7}));
   session.send_begin();
   guard.send_raise(session, a.first, a.second, {4, 1});
   session.send_commit();
   for (int at = 0; at < 3; ++at) session.receive();
   session.begin();
-  EXPECT_EQ(guard.lock(session, names)[a], (ChangePlace{4, 1}));
+  places = guard.lock(session, names);
+  EXPECT_EQ(places[a].place, (ChangePlace{4, 1}));
+  EXPECT_FALSE(places[a].by_relay);
+  // The relay that comes to this very change puts its mark there.
+  guard.raise(session, {{a, {4, 1}}});
+  EXPECT_TRUE(guard.lock(session, names)[a].by_relay);
   session.commit();
   guard.remove(session);
 }

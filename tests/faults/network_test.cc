@@ -123,7 +123,7 @@ TEST_P(Cut, StallIsWaitedOut) {
   std::string& url = GetParam().at_source ? trial.source_url : trial.target_url;
   TcpProxy proxy(url);
   url = proxy.url();
-  Child child = trial.start({"backfill", "plan.yaml", "--rows-per-second", "16000"});
+  Child child = trial.start({"backfill", "plan.yaml", "--rows-per-second", "4000"});
   ASSERT_TRUE(eventually([&] { return trial.rows_recorded() > 500; })) << shown(child);
   proxy.stall(true);
   EXPECT_FALSE(child.wait_for(800ms)) << shown(child);

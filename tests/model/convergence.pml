@@ -195,12 +195,12 @@ proctype Writer() {
     }
 #if SYNC
     if
-    :: moves -> write_inline(k, s, 0); write_inline(LAST - k, s + 1, s + 1); moves = false
+    :: moves -> write_inline(k, s, 0); write_inline(LAST - k, s + 1, s + 1)
     :: touch && LOCKED
     :: else -> write_inline(k, s, value)
     fi;
 #endif
-    touch = false; k = 0; s = 0; value = 0
+    moves = false; touch = false; k = 0; s = 0; value = 0
   }
 }
 

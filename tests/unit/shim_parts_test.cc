@@ -82,7 +82,7 @@ TEST(DeadlineWatch, CutsWhatRunsPastItsDeadlineAndNothingElse) {
     }
     std::this_thread::sleep_for(20ms);
   }
-  EXPECT_EQ(late->abandoned, 1);
+  EXPECT_GT(late->abandoned, 1);  // it is cut again, in case it was between two statements
   EXPECT_EQ(quick->abandoned, 0);
 }
 
@@ -96,7 +96,7 @@ TEST(DeadlineWatch, WakesUpForTheFirstAfterALongTime) {
   while (late->abandoned == 0 && DeadlineWatch::Clock::now() < until) {
     std::this_thread::sleep_for(1ms);
   }
-  EXPECT_EQ(late->abandoned, 1);
+  EXPECT_GE(late->abandoned, 1);
 }
 
 }  // namespace

@@ -13,8 +13,10 @@ class Adapter;
 struct Database {
   const Adapter* adapter = nullptr;
   std::string url;  // may hold a password; never logged
-  // Run on every connection that the shim opens here, as the application's own would:
-  // "PRAGMA foreign_keys = ON", "SET search_path = shop".
+  // Run on every connection that the shim opens here, as the application's own would be set up:
+  // "PRAGMA foreign_keys = ON", "SET lock_timeout = '2s'". Not what changes how values are printed
+  // or where tables are looked for (DateStyle, TimeZone, search_path): keys would be spelled
+  // otherwise.
   std::vector<std::string> session_sql;
 };
 

@@ -58,7 +58,8 @@ enum class WriteMode {
 
 struct TableOptions {
   WriteMode mode = WriteMode::async;
-  // Of the keys of a sync table, by their hash, the same ones in every process: the rest is async.
+  // Of the keys of a sync table, by a hash of the values as they are given, so the same ones in
+  // every process that gives them alike: the rest is async.
   int sync_percent = 100;
   // The longest that a commit waits for the other side, with all its rows.
   std::chrono::milliseconds budget{250};
@@ -74,7 +75,7 @@ struct BreakerOptions {
 struct ShimOptions {
   std::string migration;  // the plan's name
   Database source, target;
-  std::string instance = {};  // in `migrate status`; "": host and process number
+  std::string instance = {};  // in `migrate status`; "": host, process, and number of the shim
   TableOptions defaults = {};
   std::map<std::string, TableOptions> tables = {};  // by the plan's names of them
   BreakerOptions breaker = {};
@@ -177,6 +178,7 @@ class Shim {
   Transaction begin();
 
   // Takes the fence on a connection in the middle of its transaction, whichever isolation that has.
+  // Before any savepoint: to go back to one of before would give the fence up.
   // Throws Error(transient) where the connection's database may not be written to now: roll back,
   // and begin again on the side that state() names.
   LentTransaction lend(std::unique_ptr<Queries> connection);
