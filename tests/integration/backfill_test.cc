@@ -180,8 +180,8 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
   EXPECT_THAT(keys_of(keys({"start", "plan.yaml", "--json"})),
               ElementsAre("captured", "findings", "resumed", "tables_created"));
   const auto status_keys =
-      ElementsAre("changes", "checkpoint", "events", "id", "name", "owner", "paused", "plan_fingerprint",
-                  "running", "settings", "tables", "verify");
+      ElementsAre("changes", "checkpoint", "events", "id", "name", "owner", "paused",
+                  "plan_fingerprint", "running", "settings", "tables", "verify");
   const json filled = keys({"backfill", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(filled),
               ElementsAre("bytes", "complete", "copy_seconds", "finish_seconds", "interrupted",

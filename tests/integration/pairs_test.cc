@@ -57,9 +57,7 @@ class PairsTest : public testing::TestWithParam<Pair> {
   }
 
   void damage(const Sample& sample) {
-    for (const std::string& sql : {sample.change, sample.remove, sample.add}) {
-      migration_.target.exec(sql);
-    }
+    migration_.target.exec(sample.change + ";" + sample.remove + ";" + sample.add);
     const CommandResult verified =
         migration_.migrate({"verify", "plan.yaml", "--table", sample.damaged, "--json"});
     EXPECT_EQ(verified.status, 3) << shown(verified);

@@ -230,6 +230,8 @@ Command Server::server_command() const {
   if (is_postgres(kind_)) {
     // SIGQUIT: PostgreSQL's immediate shutdown, which takes its children along.
     command.death_signal = SIGQUIT;
+    // Each session is a fork of the first process: what that has resolved none of them has to.
+    command.environment["LD_BIND_NOW"] = "1";
     command.argv = {programs_.server, "-D", data_, "-p", port};
     const std::string settings[] = {"listen_addresses=127.0.0.1",
                                     "unix_socket_directories=" + folder_,

@@ -244,7 +244,7 @@ TEST_F(PlanSchema, HasTheLimitsAndDefaultsOfTheReader) {
       if (property.contains("default")) {
         const Plan plan = read(plan_with(section, key, property.at("default")));
         EXPECT_TRUE(plan.backfill == plain.backfill && plan.verify == plain.verify &&
-                    plan.capture == plain.capture);
+                    plan.capture == plain.capture && plan.inline_writes == plain.inline_writes);
         ++defaults;
       }
       if (!property.contains("anyOf") || !property.at("anyOf").at(0).contains("minimum")) continue;
@@ -258,7 +258,7 @@ TEST_F(PlanSchema, HasTheLimitsAndDefaultsOfTheReader) {
     }
   }
   EXPECT_EQ(limits, 10);
-  EXPECT_EQ(defaults, 11);
+  EXPECT_EQ(defaults, 12);
 }
 
 TEST(PlanUnits, AreReadExactlyOrRefused) {

@@ -238,7 +238,11 @@ TEST(PlanReader, KnowsTheWaysOfCapture) {
   const Error error = refusal(kHead + kTables + "capture: triggers\n");
   EXPECT_THAT(error.what(),
               HasSubstr("6:10: capture has to be trigger, shim or none, not \"triggers\""));
-  EXPECT_THAT(error.remedy(), HasSubstr("stop all its writers"));
+  EXPECT_THAT(error.remedy(), HasSubstr("stop all writers"));
+  EXPECT_EQ(read(kHead + kTables + "capture: shim\n").capture, "shim");
+  EXPECT_TRUE(read(kHead + kTables + "capture: shim\ninline_writes: true\n").inline_writes);
+  EXPECT_THAT(refusal(kHead + kTables + "inline_writes: true\n").what(),
+              HasSubstr("inline_writes goes together with capture alone"));
 }
 
 TEST(PlanReader, RefusesWhatIsNotOneYamlDocumentInUtf8) {
