@@ -4,7 +4,7 @@
 #
 # usage: tests/model/check.sh [--large] [--keep DIR] [CASE_REGEX]
 #
-#   --large   the bounds of a nightly run: hours of one core and some 20 GB of memory at most, instead of a minute
+#   --large   the bounds of a nightly run: half an hour or more of one core and up to 20 GB of memory, not a minute
 #   --keep    leave the generated programs and trails in DIR; `spin -t -p -g FLAGS model.pml` there shows one
 set -euo pipefail
 
@@ -102,9 +102,12 @@ check broken "convergence: touches written inline move a row back" convergence.p
 check broken "convergence: touches let the relay move a row back" convergence.pml "${one_key[@]}" -DWRITERS=3 -DCOPIED=1
 if $large; then
   memory_mib=20000 hash_bits=27
-  check holds "large: two copiers, two relays, one key" convergence.pml -DKEYS=1 -DKEY_CHANGES=0 -DCOPIERS=2 -DRELAYS=2
-  check holds "large: two keys, two changes a writer" convergence.pml -DCHANGES=2
-  check holds "large: journal only, two changes a writer" convergence.pml -DCHANGES=2 -DSYNC=0 -DGUARD=0
+  check holds "large: one key, three writers, batches that end" convergence.pml "${one_key[@]}" -DWRITERS=3
+  check holds "large: one key, four changes, batches that end" convergence.pml "${one_key[@]}" -DCHANGES=2
+  check holds "large: journal only, two changes a writer" convergence.pml -DCHANGES=2 -DSYNC=0 -DGUARD=0 -DLIMIT=0
+  check holds "large: two copiers, two relays, one key" convergence.pml "${one_key[@]}" -DCOPIERS=2 -DRELAYS=2
+  # Not seen to its end yet: more than 83 million states.
+  check holds "large: two keys, two changes a writer" convergence.pml -DCHANGES=2 -DKEY_CHANGES=0 -DLIMIT=0
 fi
 wait
 failed=0
