@@ -4,7 +4,8 @@
 // - InlineGuard::send_raise: AWriteThatComesLateIsStopped fails;
 // - the look for the entry in the journal (Relay::pass_guard): AnEntryWithoutALockLosesNoChange
 // fails;
-// - SideTable::send_enter: AClosedSourceIsNotWrittenTo and ClosingWaitsForOpenTransactions fail.
+// - the check in SideTable::send_enter: AClosedSourceIsNotWrittenTo and
+//   WhoMeetsAClosedSourceWaitsAndGoesOn fail.
 #include "migrator/shim.h"
 
 #include <algorithm>
