@@ -71,6 +71,8 @@ void RelayLease::check(Session& target, std::uint64_t epoch) const {
       .remedy("another relay of this plan has taken over; let it go on, and do not start a second");
 }
 
+void RelayLease::hold_off(Session& target) const { locked_epoch(target, migration_); }
+
 void RelayLease::remove(Session& target) const { remove_own_rows(target, kLease, migration_); }
 
 }  // namespace migrator

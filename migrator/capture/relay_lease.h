@@ -29,6 +29,9 @@ class RelayLease {
   // First statement of every transaction that writes to the target. Throws Error(fenced) unless the
   // lease is at this epoch.
   void check(Session& target, std::uint64_t epoch) const;
+  // Within an open transaction, before it locks anything else: no relay writes until its end. For
+  // those who would else come across the relay's row locks in another order.
+  void hold_off(Session& target) const;
   void remove(Session& target) const;
 
  private:

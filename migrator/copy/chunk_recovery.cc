@@ -10,6 +10,10 @@ namespace migrator {
 namespace {
 
 constexpr std::chrono::milliseconds kLease{60'000};
+// Where a unique value is in the way and a relay is there, this many rows are left to it together:
+// it knows what to do about one of them, and to find the one takes six more halvings of two reads,
+// a load and a savepoint each.
+constexpr std::uint64_t kLeftToRelay = 100;
 
 // Whether keys that the database takes for equal are always written alike. 'a' and 'A' may be
 // equal, 1.0 and 1.00 are.
@@ -58,7 +62,7 @@ ChunkDone ChunkRecovery::run(Error error) {
     try {
       open_sessions();
       if (const auto already = claim()) return *already;
-      return copy(way);
+      return copy(way, error.scope() == ErrorScope::session);
     } catch (const Error& next) {
       close_sessions(next);
       context_.interrupt.check();
@@ -80,12 +84,13 @@ std::optional<ChunkDone> ChunkRecovery::claim() {
   return ChunkDone{claim.rows, 0, {}};
 }
 
-ChunkDone ChunkRecovery::copy(Way way) {
+ChunkDone ChunkRecovery::copy(Way way, bool beside_relay) {
   Session& session = sessions_.writer.session();
   count_ = {};
   present_ = 0;
   rejects_.clear();
   session.begin();
+  if (context_.lease && !beside_relay) context_.lease->hold_off(session);
   context_.fence.lock(session, chunk_, epoch_);
   // What an attempt that died before its commit had refused is judged anew.
   context_.store.clear_rejects(table_.route.name, chunk_.number);
@@ -147,6 +152,10 @@ void ChunkRecovery::bisect(const KeyRange& range) {
     ReadSpec all = table_.route.read;
     all.where.clear();
     const std::uint64_t rows = sessions_.recovery->count(all, range);
+    if (context_.journal && error.duplicate_key() && rows <= kLeftToRelay) {
+      leave_to_relay(range);
+      return;
+    }
     if (rows <= 1) {
       // Which row it is: another one may have come beside it since.
       const std::optional<Key> key = sessions_.recovery->nth_key(all, range, 1);
@@ -194,6 +203,7 @@ std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
   Session& session = sessions_.writer.session();
   try {
     session.begin();
+    if (context_.lease) context_.lease->hold_off(session);
     // Marked in the transaction that brings the row in, so that a crash before the store knows of
     // it is no second attempt, which would find its own row in the way.
     if (context_.fence.mark_retried(session, reject)) load(range, LoadMode::merge);
@@ -207,13 +217,32 @@ std::optional<Error> ChunkRecovery::retry(const Reject& reject) {
   }
 }
 
-void ChunkRecovery::reject(const Key& key, const Error& error) {
-  if (context_.journal && error.duplicate_key()) {
-    Session& source = sessions_.recovery.session();
-    context_.journal->append(source, table_.route.name,
-                             source.dialect().capture().encode(table_.route.read.key, key));
-    return;
+// The chunk is in flight still, so the relay takes these keys once the other rows are in.
+void ChunkRecovery::leave_to_relay(const KeyRange& range) {
+  ReadSpec all = table_.route.read;
+  all.where.clear();
+  std::vector<Key> keys;
+  KeyRange rest = range;
+  while (std::optional<Key> key = sessions_.recovery->nth_key(all, rest, 1)) {
+    rest.lower = key;
+    keys.push_back(std::move(*key));
+    if (range.upper && encode_key(keys.back()) == encode_key(*range.upper)) break;
   }
+  Session& source = sessions_.recovery.session();
+  source.begin();
+  try {
+    for (const Key& key : keys) {
+      context_.journal->append(source, table_.route.name,
+                               source.dialect().capture().encode(all.key, key));
+    }
+    source.commit();
+  } catch (...) {
+    source.rollback();
+    throw;
+  }
+}
+
+void ChunkRecovery::reject(const Key& key, const Error& error) {
   Reject reject;
   reject.table = table_.route.name;
   reject.key = key;

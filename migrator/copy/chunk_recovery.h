@@ -1,12 +1,16 @@
 // Copies one chunk again after it failed, without read-ahead, by whatever way fits the failure:
 //
 //   transient, in doubt   the same again, after a backoff; the target's fence says first whether a
-//   commit
-//                         whose answer was lost did happen
-//   duplicate key         merge: insert each row whose key is absent
+//                         commit whose answer was lost did happen
+//   duplicate key         merge: insert each row whose key is absent; beside a relay, rows that
+//   lose
+//                         to another one's unique value are left to it, through the journal
 //   bad value             bisect the key range until the rows that the target refuses stand alone;
-//   they go
-//                         to the reject list with their error, the others go in
+//                         they go to the reject list with their error, the others go in
+//
+// Beside a relay, what went wrong for a lock or a unique value is done again while the relay is
+// held off: each would wait for unique values of the other, in opposite orders, and a server takes
+// a second to notice.
 //
 // The chunk is claimed again at a new epoch, so nothing that is left of the failed attempt can
 // commit.
@@ -37,9 +41,10 @@ class ChunkRecovery {
   enum class Way { direct, merge, bisect };
 
   std::optional<ChunkDone> claim();
-  ChunkDone copy(Way way);
+  ChunkDone copy(Way way, bool beside_relay);
   void load(const KeyRange& range, LoadMode mode);
   void bisect(const KeyRange& range);
+  void leave_to_relay(const KeyRange& range);
   void reject(const Key& key, const Error& error);
   void open_sessions();
   void close_sessions(const Error& error);

@@ -11,6 +11,7 @@
 
 #include "migrator/capture/chunk_fence.h"
 #include "migrator/capture/journal.h"
+#include "migrator/capture/relay_lease.h"
 #include "migrator/copy/backoff.h"
 #include "migrator/copy/chunker.h"
 #include "migrator/copy/endpoints.h"
@@ -39,6 +40,7 @@ struct CopyContext {
   // Where changes of the source are followed: a row that loses to another one's unique value is
   // left to the relay, as that value has moved in the meantime.
   const Journal* journal = nullptr;
+  const RelayLease* lease = nullptr;  // of that relay
 };
 
 // What each of so many workers may read ahead.

@@ -36,6 +36,7 @@ class LiveChanges {
   // The store's step that is marked once the table is captured.
   static std::string step_of(const TableRoute& route) { return "capture:" + route.name; }
   const Journal& journal() const { return journal_; }
+  const RelayLease& lease() const { return lease_; }
 
   struct Prospect {
     std::vector<Finding> findings;        // what capture would not see

@@ -377,7 +377,8 @@ BackfillResult MigrationRun::backfill(
       .colocate = true,
       // Beside the relay, which brings in rows ahead of the chunks, they are no surprise.
       .allow_present = live_ || options.allow_existing || store().step_done("allow_existing"),
-      .journal = live_ ? &live_->journal() : nullptr};
+      .journal = live_ ? &live_->journal() : nullptr,
+      .lease = live_ ? &live_->lease() : nullptr};
   if (options.allow_existing) store().mark_step("allow_existing");
   BackfillHooks hooks;
   BackfillResult result;
@@ -676,7 +677,8 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
                       0,
                       false,
                       live_ || store().step_done("allow_existing"),
-                      live_ ? &live_->journal() : nullptr};
+                      live_ ? &live_->journal() : nullptr,
+                      live_ ? &live_->lease() : nullptr};
   WorkerSessions sessions;
   for (const TableRoute& route : sides().routes) {
     TableCopy table(route, store(), {});

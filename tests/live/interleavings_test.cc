@@ -5,6 +5,7 @@
 // What each guard is worth, tried out by taking it away:
 // - the relay that looks for chunks in flight: ChangesOfAChunkInFlightWaitForIt fails;
 // - the lease's check in each transaction: ARelayThatWasOvertakenWritesNothing fails;
+// - the relay held off: TheRelayIsHeldOffWhileAChunkIsDoneAgain fails;
 // - entries deleted up to a number, and not those read: AWriteAfterTheReadIsNotForgotten fails.
 #include <algorithm>
 #include <csignal>
@@ -194,6 +195,27 @@ TEST_P(Interleavings, TwoRowsSwapAUniqueValue) {
       "UPDATE t SET u = 7 WHERE id = 7; DELETE FROM _migrator_journal WHERE row_key IN ('7', "
       "'i7');");
   expect_drained_and_equal();
+}
+
+// A chunk that lost to a unique value is done again while no relay writes: the two would wait for
+// each other's values, row by row. The rows that lose are the relay's, once it may go on.
+TEST_P(Interleavings, TheRelayIsHeldOffWhileAChunkIsDoneAgain) {
+  trial.target.exec(
+      "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, u int NOT NULL UNIQUE, v varchar(40));");
+  run({"start", "plan.yaml"});
+  write("UPDATE t SET u = -1 WHERE id = 25; INSERT INTO t VALUES (1025, 25, 'moved');");
+  run({"relay", "plan.yaml"});
+  write("UPDATE t SET u = 1025 WHERE id = 1025; UPDATE t SET u = 25 WHERE id = 25;");
+  // The change back is not relayed yet: the value is in the way of the third chunk.
+  write("DELETE FROM _migrator_journal WHERE row_key IN ('1025', 'i1025');");
+  Child copy = hold({"backfill", "plan.yaml"}, "rejects_recorded");
+  write("UPDATE t SET v = 'second' WHERE id = 1;");
+  std::this_thread::sleep_for(500ms);
+  EXPECT_EQ(trial.target.value("SELECT v FROM t WHERE id = 1"), "first");
+  release(copy);
+  // Ten rows: they were left to the relay together, and none to a person.
+  expect_drained_and_equal();
+  EXPECT_EQ(trial.target.value("SELECT v FROM t WHERE id = 1"), "second");
 }
 
 // A22: a transaction that wrote before there were triggers.

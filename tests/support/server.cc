@@ -255,25 +255,17 @@ Command Server::server_command() const {
     return command;
   }
   // 8 MiB values must fit a packet and, in 5.6, a tenth of the redo log.
-  command.argv = {programs_.server,
-                  "--no-defaults",
-                  "--datadir=" + data_,
-                  "--port=" + port,
+  command.argv = {programs_.server, "--no-defaults", "--datadir=" + data_, "--port=" + port,
                   "--socket=" + folder_ + "/s.sock",
-                  "--pid-file=" + folder_ + "/server.pid",
-                  "--bind-address=127.0.0.1",
-                  "--init-file=" + folder_ + "/init.sql",
-                  "--skip-name-resolve",
-                  "--innodb-flush-log-at-trx-commit=0",
-                  "--skip-innodb-doublewrite",
-                  "--innodb-buffer-pool-size=128M",
-                  "--innodb-log-file-size=96M",
-                  "--max-allowed-packet=64M",
-                  "--max-connections=100",
-                  "--local-infile=1",
-                  "--performance-schema=OFF",
-                  "--sql-mode=NO_ENGINE_SUBSTITUTION",
-                  "--character-set-server=latin1",
+                  // Not one folder for all: a server that starts clears away the temporary tables
+                  // that it finds there, those of its neighbours among them.
+                  "--tmpdir=" + folder_, "--pid-file=" + folder_ + "/server.pid",
+                  "--bind-address=127.0.0.1", "--init-file=" + folder_ + "/init.sql",
+                  "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
+                  "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=128M",
+                  "--innodb-log-file-size=96M", "--max-allowed-packet=64M", "--max-connections=100",
+                  "--local-infile=1", "--performance-schema=OFF",
+                  "--sql-mode=NO_ENGINE_SUBSTITUTION", "--character-set-server=latin1",
                   std::string("--default-time-zone=") + kMysqlZone};
   if (kind_ == ServerKind::oracle_mysql) {
     const std::string server = programs_.package + "/server";
