@@ -78,6 +78,12 @@ void Session::send(std::string_view sql, std::span<const Value> parameters) {
   send_work([&] { return query(sql, parameters); });
 }
 
+void Session::send_otherwise(std::string_view sql, std::span<const Value> parameters) {
+  if (sent_.empty()) throw Error(ErrorKind::invariant, "nothing was sent before");
+  const bool done = sent_.back().result.affected > 0;
+  send_work([&] { return done ? Result{} : query(sql, parameters); });
+}
+
 void Session::send_check(std::string_view sql, std::span<const Value> parameters) {
   send_work([&] {
     Result result = query(sql, parameters);

@@ -125,6 +125,9 @@ class Session : public Queries {
   // a commit included, and receive() throws its error for each of them.
 
   virtual void send(std::string_view sql, std::span<const Value> parameters = {});
+  // Left out where the one sent before is known to have affected a row: the rest of an upsert in
+  // two statements.
+  virtual void send_otherwise(std::string_view sql, std::span<const Value> parameters = {});
   // Fails with Error(fenced) unless the statement gives at least one row, or has changed one. (For
   // PostgreSQL it must give it: RETURNING.)
   virtual void send_check(std::string_view sql, std::span<const Value> parameters = {});
@@ -427,7 +430,8 @@ class Dialect {
   };
   // Makes the row with this key what it is said to be, whether it is there or not, and no other
   // row: where another one holds a unique value that it needs, that is an error. `key`: positions
-  // in `columns`. All statements are run, in this order.
+  // in `columns`. Statements are run in this order; those behind the first need not be where the
+  // one before has affected a row.
   virtual std::vector<BoundSql> upsert(const TableName& table,
                                        const std::vector<std::string>& columns,
                                        const std::vector<std::size_t>& key) const;

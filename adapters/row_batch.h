@@ -148,6 +148,15 @@ class RowBatch {
   void push_text(std::string_view value) { push_slab(Cell::Tag::text, value); }
   void push_bytes(std::string_view value) { push_slab(Cell::Tag::bytes, value); }
   void push_misfit(std::string_view value) { push_slab(Cell::Tag::misfit, value); }
+  // A cell of another batch.
+  void push_cell(const RowBatch& from, const Cell& cell) {
+    if (cell.tag == Cell::Tag::text || cell.tag == Cell::Tag::bytes ||
+        cell.tag == Cell::Tag::misfit) {
+      push_slab(cell.tag, from.bytes_of(cell));
+    } else {
+      cells_.push_back(cell);
+    }
+  }
   // For a codec that wrote its bytes into slab() itself, from offset on.
   void push_written(Cell::Tag tag, std::uint64_t offset) {
     Cell& cell = cells_.emplace_back();

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Migrates a source that eight writers change all the time, kills the migration every moment and resumes it, and
-# compares both sides in the end.
+# compares both sides in the end. The writers use SQL of their own, and triggers capture it; or the shim, which writes
+# the target as well.
 #
-# usage: scripts/soak.sh [--minutes N] [--pair FROM:TO] [--seed N] [--no-setup]
+# usage: scripts/soak.sh [--minutes N] [--pair FROM:TO] [--by sql|shim] [--seed N] [--no-setup]
 #
 #   --minutes N      how long each pair is written to (1)
-#   --pair FROM:TO   only this pair, of pg, mysql and sqlite; else all nine, one after the other
+#   --pair FROM:TO   only this pair, of pg, mysql and sqlite; else all nine, one after the other (five of them by shim)
+#   --by sql|shim    only writers of that kind; else both, one after the other
 #   --seed N         the writers' and the kills' random numbers; the run prints its own
 #   --no-setup       do not run scripts/setup.sh first
 #   --help           this text
@@ -16,6 +18,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 minutes=1
 pair='.*'
+ways='Pairs/(Shim)?'
 setup=true
 
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
@@ -48,6 +51,14 @@ while (($#)); do
       pair="${from}_to_$to"
       shift
       ;;
+    --by)
+      case ${2:-} in
+        sql) ways='Pairs/' ;;
+        shim) ways='Pairs/Shim' ;;
+        *) usage_error "--by needs sql or shim" ;;
+      esac
+      shift
+      ;;
     --seed)
       [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "--seed needs a number"
       export MIGRATOR_TEST_SEED=$2
@@ -69,4 +80,4 @@ cmake --preset release -DMIGRATOR_TESTS=ON >/dev/null
 cmake --build --preset release --target live_soak test_servers
 export MIGRATOR_SOAK_SECONDS=$((minutes * 60))
 # -V: the seeds and what was done are shown as they come.
-ctest --test-dir build/release --no-tests=error -V --timeout $((minutes * 60 + 1800)) -R "Soak\.EndsEqual/$pair"
+ctest --test-dir build/release --no-tests=error -V --timeout $((minutes * 60 + 1800)) -R "${ways}Soak\.EndsEqual/$pair"

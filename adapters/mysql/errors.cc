@@ -46,6 +46,8 @@ constexpr std::array kRules{
          "a deadlock; the transaction is rolled back, try it again"},
     Rule{1020, ErrorKind::transient, kTransaction, "a row changed since it was read; try again"},
     Rule{1412, ErrorKind::transient, kTransaction, "the table was altered meanwhile; try again"},
+    Rule{1684, ErrorKind::transient, kTransaction,
+         "another session is altering the table; try again"},
     Rule{1614, ErrorKind::transient, kTransaction, "a deadlock; try the transaction again"},
     Rule{1637, ErrorKind::transient, kTransaction,
          "too many transactions at once; try again later"},

@@ -129,6 +129,10 @@ MysqlSession::~MysqlSession() {
 void MysqlSession::set_up(const SessionOptions& options) {
   read_facts();
   const std::int64_t lock_seconds = whole_seconds(options.lock_timeout);
+  // MariaDB takes 0 for "not at all" (since 10.3), which is nearer to less than a second than one
+  // whole second is.
+  const bool at_once =
+      facts_.mariadb && facts_.version >= 100300 && options.lock_timeout < std::chrono::seconds(1);
   // sql_select_limit and autocommit may be set for the whole server, and would then lose rows
   // silently.
   run(fmt::format("SET SESSION sql_mode='{}', time_zone='+00:00', autocommit=1, sql_notes=1, "
@@ -139,7 +143,7 @@ void MysqlSession::set_up(const SessionOptions& options) {
                   "innodb_lock_wait_timeout={}, lock_wait_timeout={}, unique_checks=1, "
                   "foreign_key_checks=1",
                   kSqlMode, kNetTimeoutSeconds, kNetTimeoutSeconds, kIdleTimeoutSeconds,
-                  kMaxSortLength, lock_seconds, lock_seconds),
+                  kMaxSortLength, at_once ? 0 : lock_seconds, lock_seconds),
       "setting up the session");
   foreign_key_checks_ = true;
   if (role_ == Role::target) set_foreign_key_checks(false);

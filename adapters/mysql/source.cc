@@ -220,7 +220,8 @@ std::unique_ptr<RowStream> MysqlSource::read_keys(const ReadSpec& spec, std::spa
     }
     condition += ')';
   }
-  return stream(spec, condition, "", layout);
+  // One row is found by its key without being told, and without asking for the index's name first.
+  return stream(spec, condition, "", layout, keys.size() > 1);
 }
 
 // A literal stands for the column: it is given the column's type and collation, as far as that
@@ -283,7 +284,8 @@ void MysqlSource::key_cells(const ReadSpec& spec, std::span<const Key> keys,
 }
 
 std::unique_ptr<RowStream> MysqlSource::stream(const ReadSpec& spec, const std::string& condition,
-                                               const std::string& order, const RowLayout& layout) {
+                                               const std::string& order, const RowLayout& layout,
+                                               bool by_index) {
   use_client_library_in_this_thread();
   const bool wire = layout.format == kWireFormat;
   if (wire ? layout != wire_layout(spec.columns) : layout != cells_layout()) {
@@ -297,7 +299,8 @@ std::unique_ptr<RowStream> MysqlSource::stream(const ReadSpec& spec, const std::
     raw = raw ||
           (wire && is_raw_text(spec.columns[i], parse_native_type(spec.columns[i].native_type)));
   }
-  sql += from(spec) + where_clause(condition, spec.where) + order;
+  sql += by_index ? from(spec) : " FROM " + quote_name(spec.table);
+  sql += where_clause(condition, spec.where) + order;
   session_.prepare_for_read(raw);
   auto exclusive = std::make_unique<MysqlSession::Exclusive>(session_);
   return std::make_unique<MysqlRowStream>(session_, std::move(exclusive), spec, sql, wire);

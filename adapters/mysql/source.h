@@ -34,7 +34,8 @@ class MysqlSource final : public Source {
  private:
   // The rows that meet the condition; `order`: " ORDER BY ..." or "".
   std::unique_ptr<RowStream> stream(const ReadSpec& spec, const std::string& condition,
-                                    const std::string& order, const RowLayout& layout);
+                                    const std::string& order, const RowLayout& layout,
+                                    bool by_index = true);
   std::optional<Key> one_key(const ReadSpec& spec, const std::string& tail);
   // " FROM `t` FORCE INDEX (`k`)": without the hint the optimiser may prefer a scan and a sort for
   // a range that looks large to it.

@@ -136,12 +136,32 @@ std::unique_ptr<RowSink> MysqlTarget::replace(const WriteSpec& spec, const RowBa
                                               const RowLayout& key_layout,
                                               const RowLayout& layout) {
   use_client_library_in_this_thread();
+  check_merge_key(keys_, spec);
+  return replace_by_key(spec, keys, key_layout, layout);
+}
+
+void MysqlTarget::prepare_single(const WriteSpec& spec) { check_merge_key(keys_, spec); }
+
+void MysqlTarget::send_replace(const WriteSpec& spec, const RowBatch& key,
+                               const RowLayout& key_layout, const RowBatch& row,
+                               const RowLayout& layout) {
+  session_.send_work([&] {
+    use_client_library_in_this_thread();
+    const auto sink = replace_by_key(spec, key, key_layout, layout);
+    if (!row.empty()) sink->write(row);
+    sink->finish();
+    return Result{};
+  });
+}
+
+std::unique_ptr<RowSink> MysqlTarget::replace_by_key(const WriteSpec& spec, const RowBatch& keys,
+                                                     const RowLayout& key_layout,
+                                                     const RowLayout& layout) {
   if (!session_.in_transaction())
     throw Error(ErrorKind::invariant, "rows are replaced outside of a transaction");
   const WriteSpec key_spec{spec.table, spec.key, spec.key};
   check_layout(spec, layout);
   check_layout(key_spec, key_layout);
-  check_merge_key(keys_, spec);
   session_.prepare_for_load();
   KeyProbe(session_, key_spec, key_layout).erase(keys);
   return std::make_unique<MysqlSink>(session_, make_loader(spec, layout), nullptr);

@@ -19,6 +19,9 @@ class MysqlTarget final : public Target {
                                 LoadMode mode) override;
   std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
                                    const RowLayout& key_layout, const RowLayout& layout) override;
+  void prepare_single(const WriteSpec& spec) override;
+  void send_replace(const WriteSpec& spec, const RowBatch& key, const RowLayout& key_layout,
+                    const RowBatch& row, const RowLayout& layout) override;
   std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) override;
   std::unique_ptr<Colocation> colocate(Source& source) override;
 
@@ -28,6 +31,9 @@ class MysqlTarget final : public Target {
 
  private:
   LoadPath choose_path() const;
+  // replace(), by a key that is known to be unique.
+  std::unique_ptr<RowSink> replace_by_key(const WriteSpec& spec, const RowBatch& keys,
+                                          const RowLayout& key_layout, const RowLayout& layout);
   std::unique_ptr<RowLoader> make_loader(const WriteSpec& spec, const RowLayout& layout);
   void check_layout(const WriteSpec& spec, const RowLayout& layout) const;
 

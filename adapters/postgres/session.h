@@ -24,6 +24,9 @@ class PgSession : public Session {
   void rollback() noexcept override;
   bool in_transaction() const override { return connection_.in_transaction(); }
   void send(std::string_view sql, std::span<const Value> parameters = {}) override;
+  void send_otherwise(std::string_view sql, std::span<const Value> parameters = {}) override {
+    send(sql, parameters);  // what the one before did is not known yet
+  }
   void send_check(std::string_view sql, std::span<const Value> parameters = {}) override;
   void send_begin() override;
   void send_commit() override;

@@ -350,28 +350,46 @@ bool Session::step(sqlite3_stmt* statement, const std::string& table) {
   fail(result, table.empty() ? "SQLite" : "table " + table, table);
 }
 
+sqlite3_stmt* Session::prepared(std::string_view sql) {
+  constexpr std::size_t kMost = 64;
+  const auto found = prepared_.find(sql);
+  if (found != prepared_.end()) return found->second.get();
+  if (prepared_.size() >= kMost) prepared_.clear();
+  return prepared_.emplace(sql, prepare(sql, "", true)).first->second.get();
+}
+
 Result Session::run(std::string_view sql, std::span<const Value> parameters) {
   const Activity activity(*this);
-  const Statement statement = prepare(sql);
-  if (static_cast<std::size_t>(sqlite3_bind_parameter_count(statement.get())) !=
-      parameters.size()) {
+  const Statement once = parameters.empty() ? prepare(sql) : nullptr;
+  // What is kept must hold neither a lock nor a value afterwards.
+  struct AtRest {
+    ~AtRest() {
+      sqlite3_reset(statement);
+      sqlite3_clear_bindings(statement);
+    }
+    sqlite3_stmt* statement;
+  } const used{once ? once.get() : prepared(sql)};
+  sqlite3_stmt* const statement = used.statement;
+  if (static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) != parameters.size()) {
     throw Error(ErrorKind::invariant, "the number of parameters is not that of the placeholders");
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    bind_value(statement.get(), static_cast<int>(i) + 1, parameters[i]);
-  }
-  Result result;
-  const int columns = sqlite3_column_count(statement.get());
-  for (int i = 0; i < columns; ++i) {
-    const char* name = sqlite3_column_name(statement.get(), i);
-    result.columns.emplace_back(name == nullptr ? "" : name);
+    bind_value(statement, static_cast<int>(i) + 1, parameters[i]);
   }
   // Statements that change no row leave sqlite3_changes64 as the one before them set it.
   const sqlite3_int64 changes_before = sqlite3_total_changes64(database_.get());
-  while (step(statement.get())) {
+  bool more = step(statement);
+  // Asked for after the first step, which prepares a statement anew where a table was altered.
+  Result result;
+  const int columns = sqlite3_column_count(statement);
+  for (int i = 0; i < columns; ++i) {
+    const char* name = sqlite3_column_name(statement, i);
+    result.columns.emplace_back(name == nullptr ? "" : name);
+  }
+  for (; more; more = step(statement)) {
     std::vector<Value>& row = result.rows.emplace_back();
     row.reserve(static_cast<std::size_t>(columns));
-    for (int i = 0; i < columns; ++i) row.push_back(column_value(statement.get(), i));
+    for (int i = 0; i < columns; ++i) row.push_back(column_value(statement, i));
   }
   if (sqlite3_total_changes64(database_.get()) != changes_before) {
     result.affected = static_cast<std::uint64_t>(sqlite3_changes64(database_.get()));

@@ -119,9 +119,12 @@ class Session final : public migrator::Session {
   void configure(const SessionOptions& options, Role role);
   void set_journal_mode(const std::string& mode);
   Result run(std::string_view sql, std::span<const Value> parameters);
+  // Kept for the next time: who binds parameters runs the same statement again and again.
+  sqlite3_stmt* prepared(std::string_view sql);
 
   std::shared_ptr<Interruption> interruption_ = std::make_shared<Interruption>();
   std::unique_ptr<sqlite3, DatabaseCloser> database_;
+  std::map<std::string, Statement, std::less<>> prepared_;
   ServerInfo server_;
   std::chrono::milliseconds statement_timeout_{0};
   std::string journal_mode_;  // asked for by the URL

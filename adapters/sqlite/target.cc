@@ -165,6 +165,28 @@ std::unique_ptr<RowSink> Target::load(const WriteSpec& spec, const RowLayout& la
 // it anew changes no other one.
 std::unique_ptr<RowSink> Target::replace(const WriteSpec& spec, const RowBatch& keys,
                                          const RowLayout& key_layout, const RowLayout& layout) {
+  session_->require_free();
+  return replace_by(unique_key(*session_, spec), spec, keys, key_layout, layout);
+}
+
+void Target::prepare_single(const WriteSpec& spec) {
+  singles_.insert_or_assign(spec.table.name, unique_key(*session_, spec));
+}
+
+void Target::send_replace(const WriteSpec& spec, const RowBatch& key, const RowLayout& key_layout,
+                          const RowBatch& row, const RowLayout& layout) {
+  session_->send_work([&] {
+    if (!singles_.contains(spec.table.name)) prepare_single(spec);
+    const auto sink = replace_by(singles_.at(spec.table.name), spec, key, key_layout, layout);
+    if (!row.empty()) sink->write(row);
+    sink->finish();
+    return Result{};
+  });
+}
+
+std::unique_ptr<RowSink> Target::replace_by(const KeyWalk& walk, const WriteSpec& spec,
+                                            const RowBatch& keys, const RowLayout& key_layout,
+                                            const RowLayout& layout) {
   require_layout(layout);
   require_layout(key_layout);
   session_->require_free();
@@ -177,7 +199,7 @@ std::unique_ptr<RowSink> Target::replace(const WriteSpec& spec, const RowBatch& 
     const TriggersOff triggers(*session_);
     const Session::Activity activity(*session_);
     // Equal is not yet the same: the collation may take 'a' for 'A'.
-    std::string condition = unique_key(*session_, spec).equality();
+    std::string condition = walk.equality();
     for (std::size_t at = 0; at < spec.key.size(); ++at) {
       condition +=
           fmt::format(" AND {} COLLATE BINARY = ?{}", dialect().quote(spec.key[at].name), at + 1);

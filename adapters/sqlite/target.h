@@ -1,6 +1,7 @@
 // Loads rows into tables of a SQLite file.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,11 +22,19 @@ class Target final : public migrator::Target {
                                 LoadMode mode) override;
   std::unique_ptr<RowSink> replace(const WriteSpec& spec, const RowBatch& keys,
                                    const RowLayout& key_layout, const RowLayout& layout) override;
+  void prepare_single(const WriteSpec& spec) override;
+  void send_replace(const WriteSpec& spec, const RowBatch& key, const RowLayout& key_layout,
+                    const RowBatch& row, const RowLayout& layout) override;
   std::unique_ptr<RowSink> rehearse(const WriteSpec& spec, const RowLayout& layout) override;
   std::unique_ptr<Colocation> colocate(migrator::Source& source) override;
 
  private:
+  std::unique_ptr<RowSink> replace_by(const KeyWalk& walk, const WriteSpec& spec,
+                                      const RowBatch& keys, const RowLayout& key_layout,
+                                      const RowLayout& layout);
+
   std::unique_ptr<Session> session_;
+  std::map<std::string, KeyWalk> singles_;  // by table, of prepare_single()
 };
 
 // A load's triggers are off: rows arrive as they were, and a trigger would change them, leave some

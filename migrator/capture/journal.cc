@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -46,7 +47,7 @@ void Journal::install(Session& source) const {
 
 bool Journal::exists(Session& source) const { return own_table_exists(source, table(source)); }
 
-std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) const {
+std::vector<Change> Journal::read(Session& source, std::size_t limit) const {
   const std::array<Value, 1> parameters{migration_};
   Result found = asked([&] {
     return source.query(
@@ -56,10 +57,10 @@ std::vector<JournalEntry> Journal::read(Session& source, std::size_t limit) cons
                           source.dialect().capture().age_ms(), table(source), limit)),
         parameters);
   });
-  std::vector<JournalEntry> entries;
+  std::vector<Change> entries;
   entries.reserve(found.rows.size());
   for (auto& row : found.rows) {
-    JournalEntry& entry = entries.emplace_back();
+    Change& entry = entries.emplace_back();
     entry.seq = as_integer(row[0]);
     entry.relation = as_text(row[1]);
     if (!is_null(row[2])) entry.row_key = as_text(row[2]);
@@ -86,6 +87,38 @@ void Journal::forget(Session& source, const std::string& relation,
                                  "row_key = {{3}}",
                                  table(source))),
                parameters);
+}
+
+std::vector<bool> Journal::pending(Session& source, const std::string& relation,
+                                   std::span<const std::string> row_keys) const {
+  std::vector<bool> pending(row_keys.size());
+  for (std::size_t first = 0; first < row_keys.size(); first += kSeqsPerStatement) {
+    const auto some = row_keys.subspan(first, std::min(kSeqsPerStatement, row_keys.size() - first));
+    std::vector<Value> parameters{migration_, relation};
+    std::string names;
+    for (const std::string& row_key : some) {
+      parameters.emplace_back(row_key);
+      names += fmt::format("{}{{{}}}", names.empty() ? "" : ", ", parameters.size());
+    }
+    const Result found = asked([&] {
+      return source.query(
+          spell(source.dialect(), fmt::format("SELECT DISTINCT row_key FROM {} WHERE migration = "
+                                              "{{1}} AND relation = {{2}} AND (row_key IS NULL OR "
+                                              "row_key IN ({}))",
+                                              table(source), names)),
+          parameters);
+    });
+    std::set<std::string> there;
+    bool all = false;  // an entry of any row
+    for (const auto& row : found.rows) {
+      all = all || is_null(row[0]);
+      if (!is_null(row[0])) there.insert(as_text(row[0]));
+    }
+    for (std::size_t at = 0; at < some.size(); ++at) {
+      pending[first + at] = all || there.contains(some[at]);
+    }
+  }
+  return pending;
 }
 
 void Journal::append(Session& source, const std::string& relation,

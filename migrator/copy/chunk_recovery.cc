@@ -152,7 +152,7 @@ void ChunkRecovery::bisect(const KeyRange& range) {
     ReadSpec all = table_.route.read;
     all.where.clear();
     const std::uint64_t rows = sessions_.recovery->count(all, range);
-    if (context_.journal && error.duplicate_key() && rows <= kLeftToRelay) {
+    if (context_.feed && error.duplicate_key() && rows <= kLeftToRelay) {
       leave_to_relay(range);
       return;
     }
@@ -232,8 +232,8 @@ void ChunkRecovery::leave_to_relay(const KeyRange& range) {
   source.begin();
   try {
     for (const Key& key : keys) {
-      context_.journal->append(source, table_.route.name,
-                               source.dialect().capture().encode(all.key, key));
+      context_.feed->append(source, table_.route.name,
+                            source.dialect().capture().encode(all.key, key));
     }
     source.commit();
   } catch (...) {

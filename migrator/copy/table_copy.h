@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "migrator/capture/change_feed.h"
 #include "migrator/capture/chunk_fence.h"
-#include "migrator/capture/journal.h"
 #include "migrator/capture/relay_lease.h"
 #include "migrator/copy/backoff.h"
 #include "migrator/copy/chunker.h"
@@ -39,7 +39,7 @@ struct CopyContext {
   bool allow_present = false;
   // Where changes of the source are followed: a row that loses to another one's unique value is
   // left to the relay, as that value has moved in the meantime.
-  const Journal* journal = nullptr;
+  const ChangeFeed* feed = nullptr;
   const RelayLease* lease = nullptr;  // of that relay
 };
 

@@ -19,6 +19,7 @@
 #include "checkpoints/store.h"
 #include "migrator/capture/chunk_fence.h"
 #include "migrator/capture/inline_guard.h"
+#include "migrator/capture/journal.h"
 #include "migrator/capture/side_row.h"
 #include "migrator/relay/relay.h"
 #include "plans/plan.h"

@@ -377,7 +377,7 @@ BackfillResult MigrationRun::backfill(
       .colocate = true,
       // Beside the relay, which brings in rows ahead of the chunks, they are no surprise.
       .allow_present = live_ || options.allow_existing || store().step_done("allow_existing"),
-      .journal = live_ ? &live_->journal() : nullptr,
+      .feed = live_ ? &live_->journal() : nullptr,
       .lease = live_ ? &live_->lease() : nullptr};
   if (options.allow_existing) store().mark_step("allow_existing");
   BackfillHooks hooks;

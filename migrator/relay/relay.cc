@@ -20,10 +20,11 @@ namespace {
 using Time = std::chrono::steady_clock;
 
 // Entries a round: it starts with few, so that the first ones are not kept waiting, and takes more
-// as long as a round is short. What is held back is read beside them, up to a limit: entries of a
-// hundred bytes or two.
-constexpr std::size_t kFirstLimit = 2000, kLimitMost = 20'000, kHeldMost = 200'000;
-constexpr std::chrono::milliseconds kRoundShort = 250ms, kRoundLong = 1s;
+// as long as a round is no matter of many seconds. Behind a long journal more are cheaper: keys
+// that changed often are written once, and rows that trade unique values meet. What is held back is
+// read beside them, up to a limit: entries of a hundred bytes or two.
+constexpr std::size_t kFirstLimit = 2000, kLimitMost = 50'000, kHeldMost = 200'000;
+constexpr std::chrono::milliseconds kRoundShort = 2s, kRoundLong = 8s;
 // Keys a statement that reads rows: what SQLite's parameters allow for keys of up to 32 columns.
 constexpr std::size_t kKeysPerRead = 1000, kReadBytes = 128 * 1024;
 constexpr std::chrono::milliseconds kIdle = 50ms;
@@ -55,6 +56,7 @@ struct Relay::Item {
   Key key;
   std::vector<std::size_t> entries;  // of the round's
   std::int64_t newest = 0;           // the highest number of these
+  bool in_any_case = false;          // whatever its guard says
 };
 
 struct Relay::Round {
@@ -97,6 +99,7 @@ Relay::Relay(const std::vector<TableRoute>& routes, const RelayContext& context)
     : context_(context),
       holders_(context.endpoints, context.interrupt),
       limit_(kFirstLimit),
+      together_(kHeldMost),
       idle_(kIdle) {
   for (const TableRoute* route : parents_first(routes)) {
     tables_.emplace_back().route = route;
@@ -193,7 +196,7 @@ bool Relay::round() {
   watch_backlog();
   Round round;
   const std::vector<std::int64_t> done = copy_changes(round);
-  context_.journal.retire(source_.session(), done);
+  context_.feed.retire(source_.session(), done);
   stop_point("relay_retired");
   round.retired = done.size();
   const std::size_t held_before = std::exchange(held_, round.read - round.retired);
@@ -214,7 +217,7 @@ std::vector<std::int64_t> Relay::copy_changes(Round& round) {
   const std::size_t limit = std::min(limit_ + held_, kHeldMost);
   std::vector<std::size_t> done;
   renew_snapshot();
-  const std::vector<JournalEntry> entries = context_.journal.read(source, limit);
+  const std::vector<Change> entries = context_.feed.read(source, limit);
   if (context_.guard != nullptr) {
     const auto side = context_.side->read(source);
     if (!side) {
@@ -230,19 +233,20 @@ std::vector<std::int64_t> Relay::copy_changes(Round& round) {
   round.full = entries.size() == limit;
   std::vector<Item> items = items_of(entries, round);
   leave_in_flight(items, round.deferred);
-  if (!items.empty()) apply(items, false, done);
+  if (!items.empty()) apply(items, done);
   source.commit();
   for (const Item& item : items) {
     if (refusals_.empty()) break;
-    const bool refused =
-        refusals_.contains({tables_[item.table].route->name, item.row_key.value_or("")});
-    if (refused) round.refused += item.entries.size();
+    const auto refusal =
+        refusals_.find({tables_[item.table].route->name, item.row_key.value_or("")});
+    if (refusal == refusals_.end()) continue;
+    (refusal->second.tries < kTriesAtOnce ? round.deferred : round.refused) += item.entries.size();
   }
   return count_done(entries, done, round);
 }
 
 // The numbers of the entries that are done.
-std::vector<std::int64_t> Relay::count_done(const std::vector<JournalEntry>& entries,
+std::vector<std::int64_t> Relay::count_done(const std::vector<Change>& entries,
                                             const std::vector<std::size_t>& done,
                                             const Round& round) {
   std::vector<std::int64_t> seqs;
@@ -267,7 +271,7 @@ void Relay::renew_snapshot() {
 
 // The keys that are to be made equal, each once, in the order of the tables; without those that
 // wait for their next try.
-std::vector<Relay::Item> Relay::items_of(const std::vector<JournalEntry>& entries, Round& round) {
+std::vector<Relay::Item> Relay::items_of(const std::vector<Change>& entries, Round& round) {
   std::unordered_map<std::string_view, std::size_t> tables;
   for (std::size_t table = 0; table < tables_.size(); ++table) {
     tables[tables_[table].route->name] = table;
@@ -277,7 +281,7 @@ std::vector<Relay::Item> Relay::items_of(const std::vector<JournalEntry>& entrie
   const CaptureDialect& capture = source_.session().dialect().capture();
   const Time::time_point now = Time::now();
   for (std::size_t at = 0; at < entries.size(); ++at) {
-    const JournalEntry& entry = entries[at];
+    const Change& entry = entries[at];
     const auto table = tables.find(entry.relation);
     if (table == tables.end()) {
       throw Error(ErrorKind::gate, fmt::format("the journal has changes of `{}`, which is no table "
@@ -288,7 +292,7 @@ std::vector<Relay::Item> Relay::items_of(const std::vector<JournalEntry>& entrie
     if (!refusals_.empty()) {
       const auto refusal = refusals_.find({entry.relation, entry.row_key.value_or("")});
       if (refusal != refusals_.end() && refusal->second.retry_at > now) {
-        ++round.refused;
+        ++(refusal->second.tries < kTriesAtOnce ? round.deferred : round.refused);
         continue;
       }
     }
@@ -348,31 +352,54 @@ void Relay::leave_in_flight(std::vector<Item>& items, std::size_t& deferred) {
   items = std::move(kept);
 }
 
-// `alone`: it is a part of what has failed as a whole, and no more rows may join it.
-void Relay::apply(std::vector<Item> items, bool alone, std::vector<std::size_t>& done) {
-  context_.interrupt.check();
-  try {
-    write(items);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
-    target_.session().rollback();
-    renew_snapshot();  // a stream of rows that was left in its middle may have spoiled it
-    if (error.duplicate_key() && !alone && add_holders(items)) {
-      // What then still stands in the way is in a chunk that is being copied.
-      apply(std::move(items), true, done);
-    } else if (items.size() == 1) {
-      refuse(items.front(), error);
-    } else {
-      const auto half = items.begin() + static_cast<std::ptrdiff_t>(items.size() / 2);
-      apply({items.begin(), half}, true, done);
-      apply({half, items.end()}, true, done);
+// In as few transactions as succeed. What fails is tried again together with the rows that are in
+// its way, and then by half; how many went in together is what the next ones begin with.
+void Relay::apply(std::vector<Item> items, std::vector<std::size_t>& done) {
+  for (std::size_t first = 0; first < items.size();) {
+    context_.interrupt.check();
+    const std::size_t count = std::min(together_, items.size() - first);
+    const auto begin = items.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::vector<Item> piece(begin, begin + static_cast<std::ptrdiff_t>(count));
+    const std::optional<Error> error = write_or_join(piece);
+    if (error && count > 1) {
+      together_ = count / 2;
+      continue;
     }
-    return;
+    first += count;
+    if (error) {
+      refuse(piece.front(), *error);
+      continue;
+    }
+    together_ = std::min(together_ * 2, kHeldMost);
+    for (const Item& item : piece) {
+      done.insert(done.end(), item.entries.begin(), item.entries.end());
+    }
   }
-  for (const Item& item : items) {
-    done.insert(done.end(), item.entries.begin(), item.entries.end());
-  }
-  settle(items);
+}
+
+// Why it is not written, if so.
+std::optional<Error> Relay::write_or_join(std::vector<Item> items) {
+  const auto failed = [this](std::vector<Item>& trying) -> std::optional<Error> {
+    try {
+      write(trying);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
+      target_.session().rollback();
+      renew_snapshot();  // a stream of rows that was left in its middle may have spoiled it
+      return error;
+    }
+    settle(trying);
+    return std::nullopt;
+  };
+  std::optional<Error> error = failed(items);
+  if (!error || !error->duplicate_key()) return error;
+  const bool joined = add_holders(items);
+  if (!joined && context_.guard == nullptr) return error;
+  // Rows that were left alone for their guards may be those in the way: as of this moment all of
+  // them fit together. An older row may come back so, for as long as its newer entry is to come.
+  for (Item& item : items) item.in_any_case = true;
+  // What then still stands in the way is in a chunk that is being copied, or came this moment.
+  return failed(items);
 }
 
 // Adds the keys of those rows that hold, on the target, a unique value that one of these needs; and
@@ -458,7 +485,7 @@ void Relay::pass_guard(std::vector<Item*>& items) {
   context_.guard->raise(target_.session(), places);
   const auto held = context_.guard->lock(target_.session(), names);
   std::erase_if(items, [&](const Item* item) {
-    if (item->entries.empty()) return false;
+    if (item->entries.empty() || item->in_any_case) return false;
     const auto found = held.find(name_of_item(*item));
     return found != held.end() && !found->second.by_relay &&
            found->second.place > places.at(found->first);
@@ -512,7 +539,7 @@ bool Relay::copy_whole(std::size_t table) {
       item.key = std::move(key);
     }
     std::vector<std::size_t> none;
-    if (!items.empty()) apply(std::move(items), true, none);
+    if (!items.empty()) apply(std::move(items), none);
   } while (after);
   return helpers_refused_ == refused_before;
 }
@@ -585,7 +612,7 @@ void Relay::settle_rejects(std::span<Item> items) {
 void Relay::adapt(const Round& round) {
   const auto took = Time::now() - round.began;
   if (took > kRoundLong) {
-    limit_ = std::max(limit_ / 2, kFirstLimit / 4);
+    limit_ = std::max(limit_ / 2, kFirstLimit);
   } else if (took < kRoundShort && round.full) {
     limit_ = std::min(limit_ * 2, kLimitMost);
   }
@@ -602,7 +629,7 @@ void Relay::watch_schema() {
 void Relay::watch_backlog() {
   const Time::time_point now = Time::now();
   if (!source_ || now - backlog_seen_ < kBacklogEvery) return;
-  const Backlog backlog = context_.journal.backlog(source_.session());
+  const Backlog backlog = context_.feed.backlog(source_.session());
   const std::lock_guard lock(mutex_);
   if (backlog_seen_ != Time::time_point{}) {
     const double seconds = std::chrono::duration<double>(now - backlog_seen_).count();

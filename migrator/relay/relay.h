@@ -12,15 +12,16 @@
 // rows that trade a unique value: with all entries in one round they are as they were together.
 //
 // Where a row needs a unique value that another one still has on the target, that one is out of
-// date: its key joins the round. A row that the target refuses all the same stops no other: the
-// round is halved until the row stands alone; its entries stay in the journal and are tried again,
-// ever more rarely. So a row whose parent has not come yet goes in once it has.
+// date: its key joins the round. A row that the target refuses all the same stops no other: fewer
+// and fewer are written together until the row stands alone; its entries stay in the journal and
+// are tried again, ever more rarely. So a row whose parent has not come yet goes in once it has.
 //
 // Where the shim writes the target as well (`inline_writes`), step 3 raises the guard of each key
 // to its newest entry before it writes the row. A key whose guard a writer has raised further has a
-// newer row there, and is left alone: that writer's entry is still to come. Where a relay has, its
-// row is written: the number may be that of an entry which was written without the row's lock, and
-// the row was read later than any that a relay has written.
+// newer row there, and is left alone: that writer's entry is still to come. (Unless it is in the
+// way of another row by a unique value; then both are written as of one moment.) Where a relay has,
+// its row is written: the number may be that of an entry which was written without the row's lock,
+// and the row was read later than any that a relay has written.
 //
 // Threads: drain() and follow() on one thread; progress() on any.
 #pragma once
@@ -37,9 +38,9 @@
 #include <vector>
 
 #include "checkpoints/store.h"
+#include "migrator/capture/change_feed.h"
 #include "migrator/capture/chunk_fence.h"
 #include "migrator/capture/inline_guard.h"
-#include "migrator/capture/journal.h"
 #include "migrator/capture/relay_lease.h"
 #include "migrator/capture/side_row.h"
 #include "migrator/copy/backoff.h"
@@ -53,13 +54,14 @@ namespace migrator {
 
 struct RelayProgress {
   std::uint64_t rounds = 0;
-  std::uint64_t entries = 0;   // taken from the journal, done with
-  std::uint64_t keys = 0;      // made equal; a key that changed often counts once a round
-  std::uint64_t rows = 0;      // written; the other keys were deleted
-  std::uint64_t deferred = 0;  // entries of the last round whose chunk is being copied
-  std::uint64_t refused = 0;   // entries whose row the target does not take
-  std::string refusal;         // why, of the last one of these; without values
-  Lag lag;                     // of the entries
+  std::uint64_t entries = 0;  // taken from the journal, done with
+  std::uint64_t keys = 0;     // made equal; a key that changed often counts once a round
+  std::uint64_t rows = 0;     // written; the other keys were deleted
+  // Entries of the last round whose chunk is being copied, or that another row was in the way of.
+  std::uint64_t deferred = 0;
+  std::uint64_t refused = 0;  // entries whose row the target does not take, after some tries
+  std::string refusal;        // why, of the last one of these; without values
+  Lag lag;                    // of the entries
   Backlog backlog;
   double growth = 0;      // entries/s by which the backlog has changed lately
   std::string waits_for;  // an error that is being tried again: a server that is away; "" if none
@@ -71,7 +73,7 @@ struct RelayContext {
   CheckpointStore& store;
   const ChunkFence& fence;
   const RelayLease& lease;
-  const Journal& journal;
+  const ChangeFeed& feed;
   Interrupt& interrupt;
   RetryPolicy retry;
   bool watch_schema = true;  // false while capture is taken away
@@ -108,7 +110,7 @@ class Relay {
   bool round();
   // Steps 1 to 3. Returns what step 4 has to delete.
   std::vector<std::int64_t> copy_changes(Round& round);
-  std::vector<std::int64_t> count_done(const std::vector<JournalEntry>& entries,
+  std::vector<std::int64_t> count_done(const std::vector<Change>& entries,
                                        const std::vector<std::size_t>& done, const Round& round);
   bool round_with_retry(Backoff& backoff, const std::function<bool()>& over);
   bool waits_for_a_try() const;
@@ -116,9 +118,10 @@ class Relay {
   void close(const Error& error);
   void watch_schema();
   void watch_backlog();
-  std::vector<Item> items_of(const std::vector<JournalEntry>& entries, Round& round);
+  std::vector<Item> items_of(const std::vector<Change>& entries, Round& round);
   void leave_in_flight(std::vector<Item>& items, std::size_t& deferred);
-  void apply(std::vector<Item> items, bool alone, std::vector<std::size_t>& done);
+  void apply(std::vector<Item> items, std::vector<std::size_t>& done);
+  std::optional<Error> write_or_join(std::vector<Item> items);
   bool add_holders(std::vector<Item>& items);
   void write(std::span<Item> items);
   void pass_guard(std::vector<Item*>& items);
@@ -139,6 +142,7 @@ class Relay {
   std::uint64_t source_epoch_ = 0;   // of the authority, not below that of any entry of the round
   std::size_t limit_;                // entries a round, beside those that are held back
   std::size_t held_ = 0;             // entries that the last round left
+  std::size_t together_;             // keys a transaction
   std::size_t helpers_refused_ = 0;  // keys of no entry that could not be made equal
   std::chrono::milliseconds idle_;   // before the next round, if this one had nothing to do
   std::map<std::pair<std::string, std::string>, Refusal> refusals_;      // by table and key's text

@@ -28,25 +28,7 @@ RowBatch without_nulls(const RowBatch& rows) {
       return cell.tag == Cell::Tag::null || cell.tag == Cell::Tag::misfit;
     });
     if (null) continue;
-    for (std::size_t at = 0; at < rows.columns(); ++at) {
-      switch (cells[at].tag) {
-        case Cell::Tag::integer:
-          kept.push_integer(cells[at].integer);
-          break;
-        case Cell::Tag::unsigned_integer:
-          kept.push_unsigned(cells[at].unsigned_integer);
-          break;
-        case Cell::Tag::real:
-          kept.push_real(cells[at].real);
-          break;
-        case Cell::Tag::bytes:
-          kept.push_bytes(rows.bytes_of(cells[at]));
-          break;
-        default:
-          kept.push_text(rows.bytes_of(cells[at]));
-          break;
-      }
-    }
+    for (std::size_t at = 0; at < rows.columns(); ++at) kept.push_cell(rows, cells[at]);
     kept.end_cell_row();
   }
   return kept;

@@ -106,6 +106,12 @@ SessionOptions Shim::Body::session_options() const {
   return session;
 }
 
+std::chrono::milliseconds Shim::Body::inline_lock_wait() const {
+  std::chrono::milliseconds budget = options.defaults.budget;
+  for (const auto& [name, table] : options.tables) budget = std::min(budget, table.budget);
+  return std::max(std::chrono::milliseconds(1), budget / 8);
+}
+
 std::unique_ptr<Source> Shim::Body::open_source(Side side) const {
   const Database& at = database(side);
   auto opened = at.adapter->open_source(Url::parse(at.url), session_options());
@@ -117,6 +123,9 @@ std::unique_ptr<Target> Shim::Body::open_target(Side side) const {
   const Database& at = database(side);
   SessionOptions session = session_options();
   session.application = false;  // it writes rows as the relay does
+  // Who waits for the relay's row locks with locks of its own makes the relay wait, too, and longer
+  // still where that is a circle. The journal has the row: it gives way.
+  session.lock_timeout = inline_lock_wait();
   auto opened = at.adapter->open_target(Url::parse(at.url), session);
   if (const auto routes = inline_routes()) {
     for (const auto& [name, way] : routes->ways) opened->prepare_single(way.route.write);
@@ -365,10 +374,9 @@ void Shim::Body::write_inline(std::vector<InlineRow> rows, Side other,
     breaker.succeeded();
     if (whole) count(counters.written, "inline_written", table, rows.size());
   } catch (const Error& error) {
-    // A row that the other side refuses, or that another one is in the way of, does not say that
-    // the side is down; that it does not answer in time does, whatever it waits for.
-    if (error.scope() == ErrorScope::session || error.kind() == ErrorKind::transient ||
-        error.kind() == ErrorKind::cancelled) {
+    // A row that the other side refuses, or that another one or a lock is in the way of, does not
+    // say that the side is down; that it does not answer in time does, whatever it waits for.
+    if (error.scope() == ErrorScope::session || error.kind() == ErrorKind::cancelled) {
       breaker.failed();
     } else {
       breaker.succeeded();

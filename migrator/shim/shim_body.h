@@ -105,6 +105,8 @@ class Shim::Body {
   std::unique_ptr<Target> open_target(Side side) const;
   std::unique_ptr<Source> open_control(Side side) const;
   SessionOptions session_options() const;
+  // Of sync writes, for a row's lock: an eighth of the smallest budget.
+  std::chrono::milliseconds inline_lock_wait() const;
   void refresh();
   std::shared_ptr<KnownState> look();
   std::shared_ptr<KnownState> state_of(Side side, Session& session, const SideRow& row);

@@ -150,6 +150,7 @@ std::vector<TableLane::Statement> TableLane::upsert(const NamedValues& row) cons
   for (const Dialect::BoundSql& bound : dialect_.upsert(schema_.name, names, key)) {
     Statement& statement = statements.emplace_back();
     statement.sql = bound.sql;
+    statement.otherwise = statements.size() > 1;
     for (const std::size_t at : bound.parameters) statement.parameters.push_back(row[at].second);
   }
   return statements;
@@ -183,7 +184,8 @@ TableLane::Statement TableLane::update(const Key& key, const NamedValues& change
 }
 
 TableLane::Statement TableLane::erase(const Key& key) const {
-  return {fmt::format("DELETE FROM {} WHERE {}", dialect_.quote(schema_.name), same_key(1)), key};
+  return {fmt::format("DELETE FROM {} WHERE {}", dialect_.quote(schema_.name), same_key(1)), key,
+          false};
 }
 
 TableRoute TableLane::route(CatalogView& other) const {

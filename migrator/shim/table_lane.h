@@ -53,6 +53,7 @@ class TableLane {
   struct Statement {
     std::string sql;
     std::vector<Value> parameters;
+    bool otherwise = false;  // Session::send_otherwise()
   };
   std::vector<Statement> upsert(const NamedValues& row) const;
   Statement update(const Key& key, const NamedValues& changes) const;

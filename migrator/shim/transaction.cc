@@ -62,9 +62,16 @@ struct Transaction::Body {
   }
 
   void run(TableLane::Statement statement) {
-    queue([statement = std::move(statement)](
-              Source& source) { source.session().send(statement.sql, statement.parameters); },
-          [](Source& source) { source.session().receive(); });
+    queue(
+        [statement = std::move(statement)](Source& source) {
+          Session& session = source.session();
+          if (statement.otherwise) {
+            session.send_otherwise(statement.sql, statement.parameters);
+          } else {
+            session.send(statement.sql, statement.parameters);
+          }
+        },
+        [](Source& source) { source.session().receive(); });
   }
 
   // The way of a row that is written on the other side, too; null for one that is not.

@@ -6,12 +6,8 @@
 // fails;
 // - the check in SideTable::send_enter: AClosedSourceIsNotWrittenTo and
 //   WhoMeetsAClosedSourceWaitsAndGoesOn fail.
-#include "migrator/shim.h"
-
-#include <algorithm>
 #include <filesystem>
 #include <future>
-#include <iterator>
 #include <thread>
 
 #include <fmt/format.h>
@@ -21,35 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "migrator/capture/side_row.h"
 #include "migrator/mysql.h"
 #include "migrator/postgres.h"
 #include "migrator/sqlite.h"
 #include "tests/faults/tcp_proxy.h"
-#include "tests/integration/migration_case.h"
+#include "tests/live/shim_case.h"
 
 namespace migrator::test {
 namespace {
-
-struct Route {
-  ServerKind from, to;
-};
-const Route kRoutes[] = {
-    {ServerKind::postgres, ServerKind::postgres}, {ServerKind::mariadb, ServerKind::sqlite},
-    {ServerKind::sqlite, ServerKind::mariadb},    {ServerKind::postgres, ServerKind::mariadb},
-    {ServerKind::mariadb, ServerKind::postgres},
-};
-
-Database database_at(const std::string& url) {
-  switch (Url::parse(url).engine()) {
-    case Engine::postgres:
-      return postgres_at(url);
-    case Engine::mysql:
-      return mysql_at(url);
-    default:
-      return sqlite_at(url);
-  }
-}
 
 // Calls back when a commit has returned on the authority, before the other side is written.
 class AtCommit : public Metrics {
@@ -63,72 +38,6 @@ class AtCommit : public Metrics {
 
  private:
   std::function<void()> what_;
-};
-
-class OnShim : public testing::TestWithParam<Route> {
- protected:
-  OnShim() : trial(GetParam().from, GetParam().to) {
-    if (GetParam().from == ServerKind::sqlite) trial.source.exec("PRAGMA journal_mode = WAL;");
-    trial.source.exec(
-        "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, u int UNIQUE, v varchar(40));"
-        "CREATE TABLE pairs (a int NOT NULL, b varchar(20) NOT NULL, n int, PRIMARY KEY (a, b));");
-  }
-
-  void begin(const std::string& capture, bool inline_writes) {
-    trial.plan("  - {name: t, columns: {v: {to: w}}}\n  - name: pairs\n",
-               "capture: " + capture + "\n" + (inline_writes ? "inline_writes: true\n" : ""));
-    run({"start", "plan.yaml"});
-  }
-  void run(const std::vector<std::string>& arguments, int status = 0) {
-    const CommandResult result = trial.migrate(arguments);
-    ASSERT_EQ(result.status, status) << shown(result);
-  }
-  ShimOptions options(WriteMode mode) const {
-    ShimOptions options;
-    options.migration = name();
-    options.source = database_at(trial.source.url_text());
-    options.target = database_at(trial.target.url_text());
-    options.defaults.mode = mode;
-    options.defaults.budget = 5s;
-    options.closed_wait = 500ms;
-    return options;
-  }
-  std::string name() const {
-    const std::string plan = trial.read("plan.yaml");
-    const std::size_t at = plan.find("name: ") + 6;
-    return plan.substr(at, plan.find('\n', at) - at);
-  }
-  std::string journal() const {
-    return trial.source.value("SELECT COUNT(*) FROM _migrator_journal");
-  }
-  std::string on_target(const std::string& column, int id) const {
-    return trial.target.value(fmt::format("SELECT {} FROM t WHERE id = {}", column, id));
-  }
-  void expect_relayed_and_equal() {
-    run({"backfill", "plan.yaml"});
-    run({"relay", "plan.yaml"});
-    EXPECT_EQ(journal(), "0");
-    trial.expect_equal({"pairs"});
-    run({"verify", "plan.yaml"});
-  }
-  static void upsert(Shim& shim, int id, const std::string& v) {
-    Transaction transaction = shim.begin();
-    transaction.upsert("t", {{"id", std::int64_t{id}}, {"v", v}});
-    transaction.commit();
-  }
-  // An open source is closed, as a cutover does it; or the other way round.
-  bool exchange(bool open) const {
-    const Url url = trial.source.url();
-    const auto source = adapter_for(url.engine()).open_source(url, {});
-    const SideTable table(name(), "");
-    const auto row = table.read(source->session());
-    SideRow wanted = *row;
-    wanted.open = open;
-    wanted.epoch += 1;
-    return table.exchange(source->session(), *row, wanted);
-  }
-
-  MigrationCase trial;
 };
 
 // Every kind of change, and the rows that the application changes by itself.
@@ -550,36 +459,25 @@ TEST_P(OnShim, WhatIsWrongIsSaidBeforeAnythingIsSent) {
   EXPECT_EQ(shim.counters().rolled_back, 1u);
 }
 
-std::string route_name(const testing::TestParamInfo<Route>& info) {
-  return std::string(migrator::test::name(info.param.from)) + "_to_" +
-         std::string(migrator::test::name(info.param.to));
-}
-
-std::vector<Route> routes_where(const std::function<bool(const Route&)>& wanted) {
-  std::vector<Route> routes;
-  std::copy_if(std::begin(kRoutes), std::end(kRoutes), std::back_inserter(routes), wanted);
-  return routes;
-}
-
 INSTANTIATE_TEST_SUITE_P(Routes, OnShim, testing::ValuesIn(kRoutes), route_name);
 // SQLite has one writer at a time.
 INSTANTIATE_TEST_SUITE_P(Routes, ConcurrentWriters,
-                         testing::ValuesIn(routes_where([](const Route& route) {
+                         testing::ValuesIn(routes_where([](const ShimRoute& route) {
                            return route.from != ServerKind::sqlite;
                          })),
                          route_name);
 INSTANTIATE_TEST_SUITE_P(Routes, PostgresAsSource,
-                         testing::ValuesIn(routes_where([](const Route& route) {
+                         testing::ValuesIn(routes_where([](const ShimRoute& route) {
                            return route.from == ServerKind::postgres;
                          })),
                          route_name);
 INSTANTIATE_TEST_SUITE_P(Routes, ServersAsSource,
-                         testing::ValuesIn(routes_where([](const Route& route) {
+                         testing::ValuesIn(routes_where([](const ShimRoute& route) {
                            return route.from != ServerKind::sqlite;
                          })),
                          route_name);
 INSTANTIATE_TEST_SUITE_P(Routes, ServersAsTarget,
-                         testing::ValuesIn(routes_where([](const Route& route) {
+                         testing::ValuesIn(routes_where([](const ShimRoute& route) {
                            return route.to != ServerKind::sqlite;
                          })),
                          route_name);

@@ -1,9 +1,14 @@
 #include "tests/live/writers.h"
 
+#include <memory>
 #include <random>
 #include <stdexcept>
 
 #include <fmt/format.h>
+
+#include "migrator/mysql.h"
+#include "migrator/postgres.h"
+#include "migrator/sqlite.h"
 
 namespace migrator::test {
 namespace {
@@ -61,8 +66,19 @@ void Writers::fill(const Url& source, const WriterOptions& options) {
   session.commit();
 }
 
-Writers::Writers(const Url& source, const WriterOptions& options)
-    : source_(source), options_(options) {
+Database database_at(const std::string& url) {
+  switch (Url::parse(url).engine()) {
+    case Engine::postgres:
+      return postgres_at(url);
+    case Engine::mysql:
+      return mysql_at(url);
+    default:
+      return sqlite_at(url);
+  }
+}
+
+Writers::Writers(WriterMaker maker, const WriterOptions& options)
+    : maker_(std::move(maker)), options_(options) {
   for (int number = 0; number < options.threads; ++number) {
     threads_.emplace_back([this, number](const std::stop_token& stop) { work(stop, number); });
   }
@@ -82,22 +98,13 @@ void Writers::stop() {
 
 void Writers::work(const std::stop_token& stop, int number) {
   std::mt19937_64 random(options_.seed + static_cast<unsigned>(number) * 7919u);
-  std::unique_ptr<Target> target;
+  WriterAct act;
   while (!stop.stop_requested() && !failed_) {
     try {
-      if (!target) target = adapter_for(source_.engine()).open_target(source_, {});
-      Session& session = target->session();
-      session.begin();
-      const bool acted = act(session, random(), options_.keys, number);
-      if (acted) {
-        session.commit();
-        ++commits_;
-      } else {
-        session.rollback();
-      }
+      if (!act) act = maker_(number);
+      if (act(random())) ++commits_;
     } catch (const Error& error) {
-      if (target) target->session().rollback();
-      if (error.scope() == ErrorScope::session) target.reset();
+      if (error.scope() == ErrorScope::session) act = nullptr;
       const bool expected = error.duplicate_key() || error.kind() == ErrorKind::transient ||
                             error.kind() == ErrorKind::in_doubt;
       if (!expected && !failed_.exchange(true)) failure_ = error.what();
@@ -106,14 +113,36 @@ void Writers::work(const std::stop_token& stop, int number) {
   }
 }
 
-bool Writers::act(Session& session, std::uint64_t dice, int keys, int number) {
+namespace {
+
+// What a transaction is about.
+struct Choice {
+  Choice(std::uint64_t dice, int keys, int number) {
+    Draw draw{dice};
+    const auto ids = static_cast<std::uint64_t>(keys) * 2;
+    kind = draw.next(100);
+    a = static_cast<std::int64_t>(draw.next(ids)) + 1;
+    b = static_cast<std::int64_t>(draw.next(ids)) + 1;
+    value = fmt::format("{} {}", number, draw.next(1'000'000));
+  }
+  std::string k() const { return key_text(static_cast<std::uint64_t>(a)); }
+  std::string l() const { return key_text(static_cast<std::uint64_t>(b)); }
+  std::uint64_t kind;
+  std::int64_t a, b;
+  std::string value;
+};
+
+std::string select_unique_value(Engine engine, std::int64_t id) {
+  return fmt::format("SELECT u FROM items WHERE id = {} {}", id,
+                     adapter_for(engine).dialect().row_lock());
+}
+
+bool act_by_sql(Session& session, const Choice& choice, int number) {
   const Engine engine = session.dialect().engine();
-  Draw draw{dice};
-  const auto ids = static_cast<std::uint64_t>(keys) * 2;
-  const std::uint64_t kind = draw.next(100);
-  const std::uint64_t a = draw.next(ids) + 1, b = draw.next(ids) + 1;
-  const std::string k = quoted(engine, key_text(a)), l = quoted(engine, key_text(b));
-  const std::string value = fmt::format("{} {}", number, draw.next(1'000'000));
+  const auto kind = choice.kind;
+  const auto a = choice.a, b = choice.b;
+  const std::string k = quoted(engine, choice.k()), l = quoted(engine, choice.l());
+  const std::string& value = choice.value;
   const auto run = [&](const std::string& sql) { return session.query(sql).affected > 0; };
   if (kind < 15) {
     return run(fmt::format("INSERT INTO items VALUES ({0}, {0}, '{1}', 1)", a, value));
@@ -125,11 +154,9 @@ bool Writers::act(Session& session, std::uint64_t dice, int keys, int number) {
   if (kind < 60) return run(fmt::format("UPDATE items SET id = {} WHERE id = {}", b, a));
   if (kind < 75) {  // two rows swap their unique value
     // In one order, so that writers seldom lock each other out.
-    const std::uint64_t low = std::min(a, b), high = std::max(a, b);
-    const std::string select =
-        "SELECT u FROM items WHERE id = {} " + std::string(session.dialect().row_lock());
-    const Result first = session.query(fmt::format(fmt::runtime(select), low));
-    const Result second = session.query(fmt::format(fmt::runtime(select), high));
+    const auto low = std::min(a, b), high = std::max(a, b);
+    const Result first = session.query(select_unique_value(engine, low));
+    const Result second = session.query(select_unique_value(engine, high));
     if (first.empty() || second.empty() || low == high) return false;
     run(fmt::format("UPDATE items SET u = {} WHERE id = {}", -1 - number, low));
     run(fmt::format("UPDATE items SET u = {} WHERE id = {}", as_integer(first.rows[0][0]), high));
@@ -143,6 +170,78 @@ bool Writers::act(Session& session, std::uint64_t dice, int keys, int number) {
   // Delete and insert again, in one transaction.
   run(fmt::format("DELETE FROM items WHERE id = {}", a));
   return run(fmt::format("INSERT INTO items VALUES ({0}, {0}, 'again {1}', 2)", a, value));
+}
+
+// The same by the shim's own calls, and by SQL with touch().
+bool act_by_shim(Transaction& transaction, Engine engine, const Choice& choice, int number) {
+  const auto kind = choice.kind;
+  const auto a = choice.a, b = choice.b;
+  const std::string& value = choice.value;
+  if (kind < 15) {
+    transaction.upsert("items", {{"id", a}, {"u", a}, {"v", value}, {"n", std::int64_t{1}}});
+  } else if (kind < 30) {
+    transaction.update("items", {{"id", a}}, {{"v", value}});
+  } else if (kind < 40) {
+    transaction.execute(fmt::format("UPDATE items SET n = n + 1 WHERE id = {}", a));
+    transaction.touch("items", {{"id", a}});
+  } else if (kind < 50) {
+    transaction.erase("items", {{"id", a}});
+  } else if (kind < 60) {
+    transaction.update("items", {{"id", a}}, {{"id", b}});
+  } else if (kind < 75) {
+    const auto low = std::min(a, b), high = std::max(a, b);
+    const Result first = transaction.execute(select_unique_value(engine, low));
+    const Result second = transaction.execute(select_unique_value(engine, high));
+    if (first.empty() || second.empty() || low == high) return false;
+    transaction.update("items", {{"id", low}}, {{"u", std::int64_t{-1 - number}}});
+    transaction.update("items", {{"id", high}}, {{"u", first.rows[0][0]}});
+    transaction.update("items", {{"id", low}}, {{"u", second.rows[0][0]}});
+  } else if (kind < 90) {
+    transaction.upsert("docs", {{"k", choice.k()}, {"body", value}});
+  } else if (kind < 94) {
+    transaction.erase("docs", {{"k", choice.k()}});
+  } else if (kind < 97) {
+    transaction.update("docs", {{"k", choice.k()}}, {{"k", choice.l()}});
+  } else {
+    transaction.erase("items", {{"id", a}});
+    transaction.upsert("items", {{"id", a}, {"u", a}, {"v", value}, {"n", std::int64_t{2}}});
+  }
+  return true;
+}
+
+}  // namespace
+
+WriterMaker sql_writer(const Url& source, const WriterOptions& options) {
+  return [source, options](int number) -> WriterAct {
+    const std::shared_ptr<Target> target = adapter_for(source.engine()).open_target(source, {});
+    return [target, options, number](std::uint64_t dice) {
+      Session& session = target->session();
+      try {
+        session.begin();
+        const bool acted = act_by_sql(session, {dice, options.keys, number}, number);
+        if (acted) {
+          session.commit();
+        } else {
+          session.rollback();
+        }
+        return acted;
+      } catch (const Error&) {
+        session.rollback();
+        throw;
+      }
+    };
+  };
+}
+
+WriterMaker shim_writer(Shim& shim, const Url& source, const WriterOptions& options) {
+  return [&shim, engine = source.engine(), options](int number) -> WriterAct {
+    return [&shim, engine, options, number](std::uint64_t dice) {
+      Transaction transaction = shim.begin();
+      if (!act_by_shim(transaction, engine, {dice, options.keys, number}, number)) return false;
+      transaction.commit();
+      return true;
+    };
+  };
 }
 
 }  // namespace migrator::test

@@ -85,6 +85,8 @@ check holds "convergence: inline writes, rows read later than the journal" conve
 check holds "convergence: journal only, rows read later than the journal" convergence.pml -DSYNC=0 -DGUARD=0 -DSNAPSHOT=0
 check holds "convergence: no touches, no row moves back" convergence.pml "${one_key[@]}" -DWRITERS=3 -DTOUCHES=0 -DCOPIED=1
 check holds "convergence: no touches, guard by number alone, no lease" convergence.pml -DTOUCHES=0 -DLEAVES=BEYOND -DLEASE=0 -DLIMIT=0
+check holds "convergence: a key is left alone or not" convergence.pml "${one_key[@]}" -DLEAVES=EITHER
+check holds "convergence: a key is left alone or not, two keys" convergence.pml -DLEAVES=EITHER -DKEY_CHANGES=0 -DLIMIT=0
 check holds "convergence: no key is left alone" convergence.pml "${one_key[@]}" -DLEAVES=NONE
 check holds "convergence: entries looked up, whole batches" convergence.pml "${one_key[@]}" -DLEAVES=STILL_THERE -DLIMIT=0
 check broken "convergence: entries looked up" convergence.pml "${one_key[@]}" -DLEAVES=STILL_THERE

@@ -20,6 +20,7 @@
                   STILL_THERE  those whose G is beyond the batch, if that number's entry is in the journal when
                                it is looked up in T's transaction
                   NONE         none
+                  EITHER       those of LATER, or one of them, or none
      ROW_AGAIN    with STILL_THERE and NONE: a row whose G is beyond the batch is read again in T's transaction
    Guards, each of which has to be there (see check.sh), 0 takes it away:
      GUARD        G: no change overwrites a newer one of the same key
@@ -71,6 +72,7 @@
 #define BEYOND 1
 #define STILL_THERE 2
 #define NONE 3
+#define EITHER 4
 #ifndef LEAVES
 #define LEAVES LATER
 #endif
@@ -259,14 +261,22 @@ inline read_rows() {
 #define AHEAD(k) (SYNC && GUARD && newest[k] != 0 && G[k] > newest[k])
 #define LOOKS_AT_S (LEAVES == STILL_THERE || LEAVES == NONE)
 
+#if LEAVES == EITHER
+#define LEAVES_NOW(k) (!by_relay[k] && !anyway[k])
+#define CHOICE bool anyway[KEYS]
+#else
+#define LEAVES_NOW(k) false
+#define CHOICE
+#endif
+
 /* REQUIRES: within a d_step. The row of key k, whose newest entry in the batch is newest[k]. */
 inline relay_key(a_k) {
   if
   :: newest[a_k] == 0
-  :: AHEAD(a_k) && (LEAVES == BEYOND || (LEAVES == LATER && !by_relay[a_k]) || (LEAVES == STILL_THERE && still[a_k]))
+  :: AHEAD(a_k) && (LEAVES == BEYOND || (LEAVES == LATER && !by_relay[a_k]) || LEAVES_NOW(a_k) || (LEAVES == STILL_THERE && still[a_k]))
   :: else ->
      if
-     :: SYNC && !(RAISE && AHEAD(a_k)) -> G[a_k] = newest[a_k]; by_relay[a_k] = (LEAVES == LATER)
+     :: SYNC && !(RAISE && AHEAD(a_k)) -> G[a_k] = newest[a_k]; by_relay[a_k] = (LEAVES == LATER || LEAVES == EITHER)
      :: else
      fi;
      /* as where writers and chunks write */
@@ -307,6 +317,14 @@ inline relay_round() {
   };
 #if READ_AFTER && !SNAPSHOT
   read_rows();
+#endif
+#if LEAVES == EITHER
+  if
+  :: anyway[0] = true
+  :: anyway[LAST] = true
+  :: KEYS > 1 -> anyway[0] = true; anyway[LAST] = true
+  :: skip
+  fi;
 #endif
   d_step {
     !lease_locked && !t_locked[0] && !t_locked[LAST] ->
@@ -355,6 +373,9 @@ inline relay_round() {
     :: EXACT -> journal = journal & (255 - batch)
     :: else -> journal = journal & (255 - ((1 << highest) - 1))
     fi;
+#if LEAVES == EITHER
+    anyway[0] = false; anyway[LAST] = false;
+#endif
     batch = 0; highest = 0; e = 0
   }
 }
@@ -362,6 +383,7 @@ inline relay_round() {
 proctype Relay() {
   byte e, s, batch, highest, row[KEYS], newest[KEYS];
   bool looks, still[KEYS];
+  CHOICE;
   d_step { !lease_locked -> lease++; e = lease };
   relay_round()
 }
@@ -371,6 +393,7 @@ proctype Relay() {
 proctype Settle() {
   byte c, e, s, batch, highest, row[KEYS], newest[KEYS];
   bool looks, still[KEYS];
+  CHOICE;
   committed == WRITERS * CHANGES;
   for (c : 0 .. LAST) {
     if
