@@ -122,8 +122,28 @@ CREATE TABLE settings (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// Mismatches may be of tables that no backfill has put down.
+constexpr char kVersion2[] = R"sql(
+ALTER TABLE verify_outcomes ADD COLUMN in_flux INTEGER NOT NULL DEFAULT 0 CHECK (in_flux >= 0);
+
+CREATE TABLE mismatches (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  table_name TEXT NOT NULL,
+  key TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('missing', 'extra', 'differs')),
+  columns TEXT NOT NULL,
+  found INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
+  open INTEGER NOT NULL CHECK (open IN (0, 1)),
+  resolution TEXT NOT NULL,
+  UNIQUE (table_name, key)
+) STRICT;
+CREATE INDEX mismatches_open ON mismatches (table_name) WHERE open = 1;
+)sql";
+
 constexpr std::array kMigrations = {
     SchemaMigration{1, kVersion1},
+    SchemaMigration{2, kVersion2},
 };
 
 }  // namespace

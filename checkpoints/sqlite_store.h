@@ -85,6 +85,14 @@ class SqliteStore final : public CheckpointStore {
 
   void put_verify(const VerifyOutcome& outcome) override;
   std::vector<VerifyOutcome> verify_outcomes() override;
+  void void_verify() override;
+  void put_mismatches(const std::string& table, const std::vector<Mismatch>& found,
+                      bool whole) override;
+  std::vector<Mismatch> mismatches(const std::string& table, bool open_only,
+                                   std::size_t limit) override;
+  std::optional<Mismatch> mismatch(std::int64_t id) override;
+  void resolve_mismatch(std::int64_t id, const std::string& resolution) override;
+  std::uint64_t open_mismatches(const std::string& table) override;
 
   Control control() override;
 

@@ -1,4 +1,4 @@
-// What is written down for people and for the gates: rejects, events, verify outcomes.
+// What is written down for people and for the gates: rejects, events, verify outcomes, mismatches.
 #include <algorithm>
 #include <cstddef>
 #include <limits>
@@ -30,6 +30,38 @@ Reject reject_of(const Statement::Run& run) {
   reject.open = run.boolean(7);
   reject.resolution = run.text(8);
   return reject;
+}
+
+constexpr std::string_view kMismatch =
+    "SELECT id, table_name, key, kind, columns, found, seen, open, resolution FROM mismatches"
+    " WHERE id = ?1";
+constexpr std::string_view kMismatches =
+    "SELECT id, table_name, key, kind, columns, found, seen, open, resolution FROM mismatches"
+    " WHERE (?1 = '' OR table_name = ?1) AND open >= ?2 ORDER BY id LIMIT ?3";
+
+// Names of columns, which may hold any character: as a JSON array, like a key of texts.
+std::string encode_names(const std::vector<std::string>& names) {
+  return encode_key(Key(names.begin(), names.end()));
+}
+
+std::vector<std::string> decode_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (const Value& name : decode_key(text)) names.push_back(as_text(name));
+  return names;
+}
+
+Mismatch mismatch_of(const Statement::Run& run) {
+  Mismatch mismatch;
+  mismatch.id = run.integer(0);
+  mismatch.table = run.text(1);
+  mismatch.key = decode_key(run.text(2));
+  mismatch.kind = run.text(3);
+  mismatch.columns = decode_names(run.text(4));
+  mismatch.found = run.time(5);
+  mismatch.seen = run.time(6);
+  mismatch.open = run.boolean(7);
+  mismatch.resolution = run.text(8);
+  return mismatch;
 }
 
 std::int64_t limit_of(std::size_t limit) {
@@ -152,26 +184,91 @@ void SqliteStore::put_verify(const VerifyOutcome& outcome) {
   // A failed verify that a power cut takes away again would leave an older clean one in force.
   write(Durability::power_loss, [&] {
     prepared(
-        "INSERT INTO verify_outcomes (table_name, at, rows, missing, extra, differing, complete)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (table_name) DO UPDATE"
+        "INSERT INTO verify_outcomes"
+        " (table_name, at, rows, missing, extra, differing, complete, in_flux)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (table_name) DO UPDATE"
         " SET at = excluded.at, rows = excluded.rows, missing = excluded.missing,"
-        " extra = excluded.extra, differing = excluded.differing, complete = excluded.complete")
+        " extra = excluded.extra, differing = excluded.differing, complete = excluded.complete,"
+        " in_flux = excluded.in_flux")
         .execute(outcome.table, outcome.at, outcome.rows, outcome.missing, outcome.extra,
-                 outcome.differing, outcome.complete);
+                 outcome.differing, outcome.complete, outcome.in_flux);
   });
+}
+
+void SqliteStore::void_verify() {
+  write(Durability::power_loss,
+        [&] { prepared("UPDATE verify_outcomes SET complete = 0 WHERE complete = 1").execute(); });
 }
 
 std::vector<VerifyOutcome> SqliteStore::verify_outcomes() {
   std::lock_guard guard(mutex_);
   std::vector<VerifyOutcome> found;
-  for (auto run = prepared("SELECT table_name, at, rows, missing, extra, differing, complete"
-                           " FROM verify_outcomes ORDER BY table_name")
-                      .run();
+  for (auto run =
+           prepared("SELECT table_name, at, rows, missing, extra, differing, complete, in_flux"
+                    " FROM verify_outcomes ORDER BY table_name")
+               .run();
        run.row();) {
     found.push_back({run.text(0), run.time(1), run.count(2), run.count(3), run.count(4),
-                     run.count(5), run.boolean(6)});
+                     run.count(5), run.boolean(6), run.count(7)});
   }
   return found;
+}
+
+void SqliteStore::put_mismatches(const std::string& table, const std::vector<Mismatch>& found,
+                                 bool whole) {
+  // It comes with its outcome, which waits for the disk, and so saves this.
+  write(Durability::process_kill, [&] {
+    const Clock::time_point now = Clock::now();
+    for (const Mismatch& one : found) {
+      prepared(
+          "INSERT INTO mismatches (table_name, key, kind, columns, found, seen, open, resolution)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1, '') ON CONFLICT (table_name, key) DO UPDATE"
+          " SET kind = excluded.kind, columns = excluded.columns, seen = excluded.seen, open = 1,"
+          " resolution = ''")
+          .execute(table, encode_key(one.key), one.kind, encode_names(one.columns), now);
+    }
+    if (!whole) return;
+    prepared(
+        "UPDATE mismatches SET open = 0, resolution = 'equal at a later verify'"
+        " WHERE table_name = ?1 AND open = 1 AND seen < ?2")
+        .execute(table, now);
+  });
+}
+
+std::vector<Mismatch> SqliteStore::mismatches(const std::string& table, bool open_only,
+                                              std::size_t limit) {
+  std::lock_guard guard(mutex_);
+  std::vector<Mismatch> found;
+  for (auto run = prepared(kMismatches).run(table, open_only, limit_of(limit)); run.row();) {
+    found.push_back(mismatch_of(run));
+  }
+  return found;
+}
+
+std::optional<Mismatch> SqliteStore::mismatch(std::int64_t id) {
+  std::lock_guard guard(mutex_);
+  auto run = prepared(kMismatch).run(id);
+  if (!run.row()) return std::nullopt;
+  return mismatch_of(run);
+}
+
+void SqliteStore::resolve_mismatch(std::int64_t id, const std::string& resolution) {
+  write(Durability::process_kill, [&] {
+    if (prepared("UPDATE mismatches SET open = 0, resolution = ?2 WHERE id = ?1")
+            .execute(id, resolution) == 0) {
+      throw Error(ErrorKind::usage, fmt::format("there is no mismatch {}", id))
+          .remedy("list them with `migrate mismatches PLAN`");
+    }
+  });
+}
+
+std::uint64_t SqliteStore::open_mismatches(const std::string& table) {
+  std::lock_guard guard(mutex_);
+  auto run =
+      prepared("SELECT count(*) FROM mismatches WHERE open = 1 AND (?1 = '' OR table_name = ?1)")
+          .run(table);
+  run.row();
+  return run.count(0);
 }
 
 }  // namespace migrator::checkpoint

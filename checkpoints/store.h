@@ -92,11 +92,27 @@ struct Event {
   std::string text;
 };
 
+// A row that a verify found to differ. Identified by (table, key): finding it again updates it, and
+// its id stays.
+struct Mismatch {
+  std::int64_t id = 0;
+  std::string table;
+  Key key;                           // in the target's types
+  std::string kind;                  // "missing", "extra", "differs"
+  std::vector<std::string> columns;  // that differ, by the source's names
+  Clock::time_point found, seen;     // for the first and for the last time
+  bool open = true;
+  std::string resolution;  // why it is no longer open
+};
+
 struct VerifyOutcome {
   std::string table;
   Clock::time_point at;
   std::uint64_t rows = 0, missing = 0, extra = 0, differing = 0;
-  bool complete = false;  // it ran to its end; an interrupted one never counts as passed
+  bool complete = false;      // it ran to its end; an interrupted one never counts as passed
+  std::uint64_t in_flux = 0;  // rows that were different at first, and then were not
+
+  bool passed() const { return complete && missing + extra + differing == 0; }
 };
 
 // How a running command can be steered: see `migrate pause|resume|set`.
@@ -157,6 +173,18 @@ class CheckpointStore {
 
   virtual void put_verify(const VerifyOutcome& outcome) = 0;  // the latest one a table is kept
   virtual std::vector<VerifyOutcome> verify_outcomes() = 0;
+  // Rows are being copied, or repaired: no verify of before says how they are now.
+  virtual void void_verify() = 0;
+
+  // What a verify of this table has found. Those that are open and were not found again are settled
+  // as equal, if it was a `whole` one.
+  virtual void put_mismatches(const std::string& table, const std::vector<Mismatch>& found,
+                              bool whole) = 0;
+  virtual std::vector<Mismatch> mismatches(const std::string& table = "", bool open_only = true,
+                                           std::size_t limit = 1000) = 0;
+  virtual std::optional<Mismatch> mismatch(std::int64_t id) = 0;
+  virtual void resolve_mismatch(std::int64_t id, const std::string& resolution) = 0;
+  virtual std::uint64_t open_mismatches(const std::string& table = "") = 0;
 
   virtual Control control() = 0;
 };

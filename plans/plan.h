@@ -68,6 +68,10 @@ struct BackfillPlan {
 
 struct VerifyPlan {
   std::uint64_t sample_log = 1000;  // differences kept per table
+  // Before each further look at a row that differs, where the source is written to meanwhile.
+  std::vector<std::chrono::milliseconds> recheck{std::chrono::milliseconds(50),
+                                                 std::chrono::milliseconds(500),
+                                                 std::chrono::milliseconds(5000)};
   bool show_values = false;
   bool operator==(const VerifyPlan&) const = default;
 };

@@ -35,6 +35,8 @@ constexpr int kVersion = 1;
 constexpr std::uint64_t kRejectsMax = 1'000'000'000;
 constexpr std::uint64_t kSessionsMax = 100'000;
 constexpr std::uint64_t kSampleLogMax = 1'000'000;
+constexpr std::size_t kRechecksMost = 10;
+constexpr std::chrono::minutes kRecheckMax{5};
 constexpr std::chrono::hours kLagMax{24};
 
 // A mapping whose keys are all known.
@@ -408,11 +410,31 @@ class PlanReader {
   VerifyPlan read_verify(const Field& field) {
     VerifyPlan plan;
     const Fields fields(values_, field, yaml::kVerifySection);
+    if (const Field recheck = fields.find("recheck"); recheck.node) {
+      plan.recheck = read_recheck(recheck);
+    }
     number(fields, "sample_log", 0, kSampleLogMax, plan.sample_log);
     if (const Field show = fields.find("show_values"); show.node) {
       plan.show_values = values_.read_boolean(show);
     }
     return plan;
+  }
+
+  std::vector<std::chrono::milliseconds> read_recheck(const Field& field) {
+    values_.count_visit(field);
+    const auto& items = field.node->items;
+    if (field.node->kind != Node::Kind::sequence || items.empty() || items.size() > kRechecksMost) {
+      throw values_
+          .error(field, fmt::format("recheck has to be a list of 1 to {} durations", kRechecksMost))
+          .remedy("Write `recheck: [50ms, 500ms, 5s]`, or leave it out.");
+    }
+    std::vector<std::chrono::milliseconds> waits;
+    for (const auto& item : items) {
+      const Field wait{item.get(), item->kind == Node::Kind::null ? field.at : item->at,
+                       "a wait of recheck"};
+      waits.push_back(values_.read_duration(wait, kRecheckMax));
+    }
+    return waits;
   }
 
   // Both leave `value` at its default if the key is not there.

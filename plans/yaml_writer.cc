@@ -238,6 +238,11 @@ void add_verify(const VerifyPlan& plan, std::string& yaml) {
   const VerifyPlan standard;
   if (plan == standard) return;
   yaml += "\nverify:\n";
+  if (plan.recheck != standard.recheck) {
+    std::vector<std::string> waits;
+    for (const auto wait : plan.recheck) waits.push_back(spell_duration(wait));
+    yaml += fmt::format("  recheck: [{}]\n", join(waits));
+  }
   if (plan.sample_log != standard.sample_log) {
     yaml += fmt::format("  sample_log: {}\n", plan.sample_log);
   }

@@ -33,6 +33,8 @@ const std::vector<Command>& commands() {
       {"backfill", "PLAN", "copy every row, in chunks that resume after any stop", run_backfill},
       {"relay", "PLAN [--follow]", "bring what has changed on the source to the target", run_relay},
       {"verify", "PLAN", "compare every row of both sides", run_verify},
+      {"mismatches", "PLAN", "list or resolve the rows that a verify found to differ",
+       run_mismatches},
       {"finish", "PLAN", "end the migration: the writers of the source are stopped", run_finish},
       {"status", "PLAN", "show how far it has come", run_status},
       {"rejects", "PLAN", "list, retry or resolve the rows that the target refused", run_rejects},

@@ -17,7 +17,7 @@ nlohmann::json to_json(const std::vector<TableComparison>& results, bool equal) 
   nlohmann::json tables = nlohmann::json::array();
   for (const TableComparison& table : results) {
     nlohmann::json first = nlohmann::json::array();
-    for (const Difference& difference : table.first) {
+    for (const Difference& difference : table.found) {
       first.push_back({{"kind", name(difference.kind)},
                        {"key", nlohmann::json::parse(encode_key(difference.key))},
                        {"columns", difference.columns}});
@@ -30,6 +30,8 @@ nlohmann::json to_json(const std::vector<TableComparison>& results, bool equal) 
                       {"missing", table.missing},
                       {"extra", table.extra},
                       {"differing", table.differing},
+                      {"in_flux", table.in_flux},
+                      {"repaired", table.repaired},
                       {"seconds", table.seconds},
                       {"error", table.error},
                       {"remedy", table.remedy},
@@ -52,19 +54,34 @@ void print_results(const std::vector<TableComparison>& results, std::size_t show
   std::fputs(columns(rows).c_str(), stdout);
   for (const TableComparison& table : results) {
     std::size_t shown = 0;
-    for (const Difference& difference : table.first) {
-      if (++shown > show) break;
+    for (const Difference& difference : table.found) {
+      if (shown == show) break;
+      ++shown;
       std::printf("%s: %s %s%s%s\n", table.table.c_str(),
                   std::string(name(difference.kind)).c_str(), describe(difference.key).c_str(),
                   difference.columns.empty() ? "" : ": ",
                   fmt::format("{}", fmt::join(difference.columns, ", ")).c_str());
     }
-    const std::uint64_t all = table.missing + table.extra + table.differing;
-    if (all > shown) {
+    if (table.differences() > shown) {
       std::printf("%s: and %s more\n", table.table.c_str(),
-                  human_count(all - std::min<std::uint64_t>(shown, show)).c_str());
+                  human_count(table.differences() - shown).c_str());
+    }
+    if (table.in_flux > 0) {
+      std::printf("%s: %s rows were on their way, and are equal\n", table.table.c_str(),
+                  human_count(table.in_flux).c_str());
+    }
+    if (table.repaired > 0) {
+      std::printf("%s: %s rows were repaired; verify again for a pass\n", table.table.c_str(),
+                  human_count(table.repaired).c_str());
     }
   }
+}
+
+VerifyOptions::Repair repair_of(const std::string& word) {
+  if (word == "rows") return VerifyOptions::Repair::rows;
+  if (word == "extra") return VerifyOptions::Repair::with_extra;
+  throw Error(ErrorKind::usage, fmt::format("--repair takes rows or extra, not `{}`", word))
+      .remedy("migrate verify PLAN --repair, or --repair=extra");
 }
 
 }  // namespace
@@ -73,8 +90,16 @@ int run_verify(const Invocation& invocation) {
   Options options(invocation, {"PLAN"});
   options.add()("table,t", po::value<std::vector<std::string>>(),
                 "compare only this table (may be repeated)")(
-      "show", po::value<std::size_t>()->default_value(20), "differences to print a table");
+      "show", po::value<std::size_t>()->default_value(20), "differences to print a table")(
+      "repair", po::value<std::string>()->implicit_value("rows"),
+      "copy again, by the relay, the rows that are missing or differ; with --repair=extra delete "
+      "those that only the target has, too")(
+      "log", po::value<std::string>(), "append a line of JSON for each mismatch to this file");
   if (!options.parse()) return kDone;
+  VerifyOptions wanted;
+  if (options.flag("table")) wanted.only = options.get<std::vector<std::string>>("table");
+  if (options.flag("log")) wanted.log = options.get<std::string>("log");
+  if (options.flag("repair")) wanted.repair = repair_of(options.get<std::string>("repair"));
   MigrationRun migration(options.plan(), invocation.interrupt, invocation.line);
   const bool terminal = isatty(STDERR_FILENO) != 0;
   const auto tick = [&](const TableComparison& table) {
@@ -82,10 +107,7 @@ int run_verify(const Invocation& invocation) {
     std::fprintf(stderr, "\r\x1b[K%s: %s rows compared", table.table.c_str(),
                  human_count(table.rows_source).c_str());
   };
-  const auto results =
-      migration.verify(options.flag("table") ? options.get<std::vector<std::string>>("table")
-                                             : std::vector<std::string>{},
-                       tick);
+  const auto results = migration.verify(wanted, tick);
   if (terminal) std::fprintf(stderr, "\r\x1b[K");
   bool equal = true, complete = true;
   for (const TableComparison& table : results) {

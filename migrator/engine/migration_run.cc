@@ -357,6 +357,7 @@ BackfillResult MigrationRun::backfill(
   if (started) started(report);
   Sides& both = sides();
   if (live_) live_->set_phase(Phase::backfill, both.target.session());
+  store().void_verify();
   const BackfillPlan& settings = plan_.backfill;
   const Dialect& dialect = both.target.session().dialect();
   const int jobs = usable_jobs(settings, dialect);
@@ -576,57 +577,32 @@ void MigrationRun::finish_tables(bool foreign_keys) {
 }
 
 std::vector<TableComparison> MigrationRun::verify(
-    const std::vector<std::string>& only, std::function<void(const TableComparison&)> tick) {
+    const VerifyOptions& options, std::function<void(const TableComparison&)> tick) {
   refuse_changed_plan(store());
-  // What has changed so far is compared as it is now.
   const bool over = store().step_done(kFinished) || store().step_done("capture_removed");
-  if (LiveChanges::wanted(plan_) && store().migration() && !over) {
-    relay(false, {});
+  const bool followed = LiveChanges::wanted(plan_) && store().migration() && !over;
+  std::unique_ptr<Relay> relay;
+  std::optional<BackgroundRelay> background;
+  if (followed) {
+    this->relay(false, {});
+    // It works meanwhile: what a row that differs was waiting for is on its way.
+    relay = live_->relay(sides().routes, store(), BackgroundRelay::patience());
+    background.emplace(*relay);
   } else {
     resolve({.allow_existing = true}, true);
   }
-  for (const std::string& name : only) {
-    const bool known = std::any_of(plan_.tables.begin(), plan_.tables.end(),
-                                   [&](const TablePlan& table) { return table.name == name; });
-    if (known) continue;
-    std::vector<std::string> names;
-    for (const TablePlan& table : plan_.tables) names.push_back(table.name);
-    const std::string near = nearest(name, names);
-    throw Error(ErrorKind::usage, fmt::format("the plan has no table `{}`", name))
-        .remedy(near.empty() ? "name a table of the plan"
-                             : fmt::format("did you mean `{}`?", near));
-  }
-  Comparer comparer(endpoints_, interrupt_, plan_.verify.sample_log);
-  std::vector<TableComparison> results;
-  for (const TableRoute& route : sides().routes) {
-    if (!only.empty() && std::find(only.begin(), only.end(), route.name) == only.end()) continue;
-    TableComparison result;
-    result.table = route.name;
-    try {
-      if (!route.target_exists) {
-        throw Error(ErrorKind::permanent, "the target has no table " + route.write.table.text())
-            .remedy("run `migrate backfill PLAN` first");
-      }
-      result = comparer.compare(route, tick);
-    } catch (const Error& error) {
-      result.complete = false;
-      result.error = error.what();
-      result.remedy = error.remedy();
-      if (error.kind() == ErrorKind::cancelled) {
-        // What was equal yesterday must not stand for what was not looked at today.
-        store().put_verify({result.table, Clock::now(), 0, 0, 0, 0, false});
-        throw;
-      }
-    }
-    store().put_verify({result.table, Clock::now(), result.rows_source, result.missing,
-                        result.extra, result.differing, result.complete});
+  Verification verification(plan_, endpoints_, interrupt_, store(),
+                            followed ? &live_->journal() : nullptr,
+                            std::string(name(followed ? Phase::backfill : Phase::planned)));
+  auto results = verification.run(sides().routes, options, [&](const TableComparison& result) {
+    if (background) background->rethrow();
     if (tick) tick(result);
-    results.push_back(std::move(result));
-  }
-  const bool clean = std::all_of(results.begin(), results.end(), [](const auto& result) {
-    return result.complete && result.missing + result.extra + result.differing == 0;
   });
-  if (clean && only.empty()) store().clear_step(LiveChanges::kMissed);
+  if (background) background->stop();
+  const bool clean = std::all_of(results.begin(), results.end(), [](const auto& result) {
+    return result.equal() && result.repaired == 0;
+  });
+  if (clean && options.only.empty()) store().clear_step(LiveChanges::kMissed);
   return results;
 }
 
@@ -732,6 +708,13 @@ void MigrationRun::resolve_reject(std::int64_t id, const std::string& reason) {
     }
   }
   store().resolve_reject(id, reason);
+}
+
+void MigrationRun::resolve_mismatch(std::int64_t id, const std::string& reason) {
+  store().resolve_mismatch(id, reason);
+  const std::optional<Mismatch> mismatch = store().mismatch(id);
+  store().add_event({Clock::now(), "mismatch_resolved", mismatch->table,
+                     fmt::format("{} {}: {}", mismatch->kind, describe(mismatch->key), reason)});
 }
 
 }  // namespace migrator

@@ -14,7 +14,7 @@
 #include "migrator/copy/backfill.h"
 #include "migrator/copy/endpoints.h"
 #include "migrator/engine/live_changes.h"
-#include "migrator/verify/comparer.h"
+#include "migrator/engine/verification.h"
 #include "plans/route.h"
 
 namespace migrator {
@@ -90,8 +90,8 @@ class MigrationRun {
   // anything is left to be copied, relayed or decided.
   RelayProgress finish();
 
-  // Compares every row of both sides. Tables not in `only` are left out, unless it is empty.
-  std::vector<TableComparison> verify(const std::vector<std::string>& only,
+  // Compares every row of both sides, while the relay works where changes are followed.
+  std::vector<TableComparison> verify(const VerifyOptions& options,
                                       std::function<void(const TableComparison&)> tick);
 
   // Copies the open rejects again: the one of that id, those of that table, or all ("").
@@ -104,6 +104,9 @@ class MigrationRun {
   // Counts a reject as settled, for a reason; a change that the relay could not bring over is no
   // longer tried.
   void resolve_reject(std::int64_t id, const std::string& reason);
+
+  // Counts a mismatch as settled, for a reason, until a verify finds it again.
+  void resolve_mismatch(std::int64_t id, const std::string& reason);
 
   CheckpointStore& store();
 

@@ -2,9 +2,8 @@
 // merged.
 //
 // First form: it reads through the adapters' sources and judges cells with comparisons of its own
-// (decimals as numbers, JSON parsed, padded texts without their padding). Memory is a few batches,
-// whatever the table's size. Rows that change between the two reads show up as differences: writers
-// have to be still.
+// (cell_comparison.h). Memory is a few batches, whatever the table's size. Rows that change between
+// the two reads show up as differences, which recheck.h looks at again.
 //
 // Threads: compare() starts one reading thread a side and returns when both have ended.
 #pragma once
@@ -15,29 +14,25 @@
 #include <vector>
 
 #include "migrator/copy/endpoints.h"
+#include "migrator/verify/compared_table.h"
 #include "plans/route.h"
 
 namespace migrator {
-
-enum class DifferenceKind { missing, extra, differs };
-std::string_view name(DifferenceKind kind);
-
-struct Difference {
-  DifferenceKind kind = DifferenceKind::differs;
-  Key key;  // of the source for missing and differs, of the target for extra
-  std::vector<std::string> columns;  // differs: the source's names of the columns
-};
 
 struct TableComparison {
   std::string table;
   std::uint64_t rows_source = 0, rows_target = 0;
   std::uint64_t missing = 0, extra = 0, differing = 0;
-  std::vector<Difference> first;  // up to the limit given
+  std::uint64_t in_flux = 0;      // were different, and were not when they were read again
+  std::uint64_t repaired = 0;     // of those that were, equal after they were copied again
+  std::vector<Difference> found;  // the first ones, up to the limit given
+  RowBatch keys;                  // of these, row by row: cells of the target's types
   bool complete = false;          // both sides were read to their end
   std::string error, remedy;      // why it was not
   double seconds = 0;
 
-  bool equal() const { return complete && missing == 0 && extra == 0 && differing == 0; }
+  std::uint64_t differences() const { return missing + extra + differing; }
+  bool equal() const { return complete && differences() == 0; }
 };
 
 class Comparer {

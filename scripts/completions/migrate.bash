@@ -1,7 +1,7 @@
 # bash completion for migrate
 _migrate() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='plan check start backfill relay verify finish status rejects pause resume set version help'
+  local commands='plan check start backfill relay verify mismatches finish status rejects pause resume set version help'
   local options='--json --help'
   local settings='jobs= rows_per_second= bytes_per_second= target_ms= max_rows= max_bytes='
   local word command='' plan='' i
@@ -49,7 +49,8 @@ _migrate() {
       start) options+=' --allow-existing --forget-target --recapture' ;;
       backfill) options+=' --jobs --rows-per-second --bytes-per-second --allow-existing' ;;
       relay) options+=' --follow' ;;
-      verify) options+=' --table --show' ;;
+      verify) options+=' --table --show --repair --log' ;;
+      mismatches) options+=' --table --all --limit --resolve --id --reason' ;;
       status) options+=' --watch' ;;
       rejects) options+=' --table --all --limit --retry --resolve --id --reason' ;;
     esac

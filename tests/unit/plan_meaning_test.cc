@@ -133,7 +133,7 @@ TEST(PlanGolden, OpensAPlanOfVersion1WithTheSameMeaningForEver) {
   backfill.rejects_max = 100;
   backfill.throttle = {std::chrono::seconds(5), 80, 3, "22:00-06:00"};
   EXPECT_TRUE(plan.backfill == backfill);
-  EXPECT_TRUE(plan.verify == (VerifyPlan{200, true}));
+  EXPECT_TRUE(plan.verify == (VerifyPlan{200, VerifyPlan{}.recheck, true}));
   EXPECT_THAT(
       meaning(plan),
       ElementsAre(
@@ -258,7 +258,7 @@ TEST_F(PlanSchema, HasTheLimitsAndDefaultsOfTheReader) {
     }
   }
   EXPECT_EQ(limits, 10);
-  EXPECT_EQ(defaults, 12);
+  EXPECT_EQ(defaults, 13);
 }
 
 TEST(PlanUnits, AreReadExactlyOrRefused) {

@@ -155,7 +155,11 @@ class OddText {
     }
     for (auto& [name, table] : tables) plan.tables.push_back(std::move(table));
     if (below(2) == 0) plan.backfill = odd_backfill();
-    if (below(2) == 0) plan.verify = {below(1'000'001), below(2) == 0};
+    if (below(2) == 0) {
+      std::vector<std::chrono::milliseconds> waits(1 + below(10));
+      for (auto& wait : waits) wait = std::chrono::milliseconds(below(300'001));
+      plan.verify = {below(1'000'001), waits, below(2) == 0};
+    }
     return plan;
   }
 

@@ -152,7 +152,7 @@ TEST(StoreFile, ANewerVersionIsRefusedAndBothAreNamed) {
            [&] { open_store(path, kCommand); }, [&] { open_store_for_reading(path); },
            [&] { change_control(path, true, {}); }}) {
     expect_error(ErrorKind::permanent, "version 7", open);
-    expect_error(ErrorKind::permanent, "up to 1", open);
+    expect_error(ErrorKind::permanent, "up to 2", open);
     EXPECT_THAT(error_of(open).remedy(), HasSubstr("upgrade migrate"));
   }
 }
@@ -234,22 +234,23 @@ TEST(StoreSchema, MigratesForwardInOneTransaction) {
   Folder folder;
   const std::string path = folder / "t.db";
   put_one_of_everything(*open_store(path, kCommand));
-  const SchemaMigration v1 = checkpoint::schema_migrations().front();
-  const std::vector<SchemaMigration> broken = {v1,
-                                               {2, "ALTER TABLE steps ADD COLUMN note TEXT"},
-                                               {3, "UPDATE steps SET note = 'x'; DROP TABLE nope"}};
-  const std::vector<SchemaMigration> whole = {
-      v1, {2, "ALTER TABLE steps ADD COLUMN note TEXT"}, {3, "UPDATE steps SET note = 'x'"}};
+  const auto known = checkpoint::schema_migrations();
+  const int newest = known.back().to;
+  std::vector<SchemaMigration> broken(known.begin(), known.end());
+  broken.push_back({newest + 1, "ALTER TABLE steps ADD COLUMN note TEXT"});
+  std::vector<SchemaMigration> whole = broken;
+  broken.push_back({newest + 2, "UPDATE steps SET note = 'x'; DROP TABLE nope"});
+  whole.push_back({newest + 2, "UPDATE steps SET note = 'x'"});
   Connection connection(path, checkpoint::OpenMode::read_write);
-  EXPECT_EQ(checkpoint::identify(connection, whole), 1);
-  expect_error(ErrorKind::permanent, "format version 1",
-               [&] { checkpoint::require_current(connection, whole, 1); });
-  EXPECT_ANY_THROW(checkpoint::bring_schema_forward(connection, broken, 1));
-  EXPECT_EQ(checkpoint::identify(connection, whole), 1);
+  EXPECT_EQ(checkpoint::identify(connection, whole), newest);
+  expect_error(ErrorKind::permanent, fmt::format("format version {}", newest),
+               [&] { checkpoint::require_current(connection, whole, newest); });
+  EXPECT_ANY_THROW(checkpoint::bring_schema_forward(connection, broken, newest));
+  EXPECT_EQ(checkpoint::identify(connection, whole), newest);
   EXPECT_EQ(
       connection.integer("SELECT count(*) FROM pragma_table_info('steps') WHERE name = 'note'"), 0);
-  checkpoint::bring_schema_forward(connection, whole, 1);
-  EXPECT_EQ(checkpoint::identify(connection, whole), 3);
+  checkpoint::bring_schema_forward(connection, whole, newest);
+  EXPECT_EQ(checkpoint::identify(connection, whole), newest + 2);
   EXPECT_EQ(connection.integer("SELECT count(*) FROM steps WHERE note = 'x'"), 2);
   EXPECT_EQ(connection.integer("PRAGMA application_id"), checkpoint::kApplicationId);
 }

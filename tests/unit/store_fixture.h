@@ -207,6 +207,15 @@ inline Migration shop_migration() {
           {"table orders: key id", "table städte: where pop > 0"}};
 }
 
+inline Mismatch mismatch(const Key& key, const std::string& kind,
+                         const std::vector<std::string>& columns) {
+  Mismatch one;
+  one.key = key;
+  one.kind = kind;
+  one.columns = columns;
+  return one;
+}
+
 inline void put_one_of_everything(CheckpointStore& store) {
   store.begin_migration(shop_migration());
   EXPECT_EQ(store.next_epoch(), 1u);
@@ -240,7 +249,32 @@ inline void put_one_of_everything(CheckpointStore& store) {
   store.add_event({at(0), "backfill_started", "", "4 jobs"});
   store.add_event({at(4), "table_finished", "sales.städte", "3 rows"});
   store.put_verify({"orders", at(5), 49'999, 1, 2, 3, false});
-  store.put_verify({"sales.städte", at(6), 3, 0, 0, 0, true});
+  store.put_verify({"sales.städte", at(6), 3, 0, 0, 0, true, 4});
+  store.put_mismatches("orders", {mismatch(key(17), "missing", {}), mismatch(key(18), "extra", {})},
+                       false);
+  store.put_mismatches("sales.städte", {mismatch(every_value(), "differs", {"name", "größe"})},
+                       true);
+  store.resolve_mismatch(2, "made by hand");
+}
+
+// Those of version 2 on.
+inline void expect_mismatches(CheckpointStore& store) {
+  EXPECT_EQ(store.verify_outcomes().back().in_flux, 4u);
+  const auto all = store.mismatches("", false);
+  ASSERT_THAT(all, SizeIs(3));
+  EXPECT_EQ(all[0].id, 1);
+  EXPECT_EQ(all[0].table, "orders");
+  EXPECT_EQ(all[0].key, key(17));
+  EXPECT_EQ(all[0].kind, "missing");
+  EXPECT_TRUE(all[0].open);
+  EXPECT_EQ(all[0].found, all[0].seen);
+  EXPECT_FALSE(all[1].open);
+  EXPECT_EQ(all[1].resolution, "made by hand");
+  EXPECT_EQ(all[2].key, every_value());
+  EXPECT_THAT(all[2].columns, ElementsAre("name", "größe"));
+  EXPECT_EQ(store.open_mismatches(), 2u);
+  EXPECT_EQ(store.open_mismatches("orders"), 1u);
+  EXPECT_THAT(store.mismatches("orders"), SizeIs(1));
 }
 
 inline void expect_one_of_everything(CheckpointStore& store) {

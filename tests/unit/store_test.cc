@@ -99,7 +99,7 @@ TEST(GoldenCheckpoint, Version1IsReadInEveryField) {
   fs::copy_file(kGolden / "checkpoint-v1.db", path);
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
   EXPECT_EQ(dump(path), contents(kGolden / "checkpoint-v1.txt"));
-  expect_one_of_everything(*open_store_for_reading(path));
+  expect_error(ErrorKind::permanent, "format version 1", [&] { open_store_for_reading(path); });
   EXPECT_FALSE(store_owner(path).has_value()) << "its owner row is stale";
   auto store = open_store(path, kCommand);
   expect_one_of_everything(*store);
@@ -113,6 +113,17 @@ TEST(GoldenCheckpoint, Version1IsReadInEveryField) {
   EXPECT_EQ(
       raw.cell("SELECT lease_until - claimed_at FROM chunks WHERE table_id = 1 AND number = 1"),
       "30000000");
+}
+
+TEST(GoldenCheckpoint, Version2IsReadInEveryField) {
+  Folder folder;
+  const std::string path = folder / "copy.db";
+  fs::copy_file(kGolden / "checkpoint-v2.db", path);
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(dump(path), contents(kGolden / "checkpoint-v2.txt"));
+  auto store = open_store(path, kCommand);
+  expect_one_of_everything(*store);
+  expect_mismatches(*store);
 }
 
 // ---------------------------------------------------------------- meaning of the calls
@@ -299,6 +310,32 @@ TEST_F(StoreCalls, KeepsTheLatestVerifyOutcomeOfATable) {
   EXPECT_EQ(outcomes[0].rows, 20u);
   EXPECT_EQ(outcomes[0].missing, 0u);
   EXPECT_FALSE(outcomes[0].complete);
+}
+
+TEST_F(StoreCalls, NoVerifyCountsOnceRowsAreCopiedAgain) {
+  store->put_verify({"v", at(0), 10, 0, 0, 0, true});
+  EXPECT_TRUE(store->verify_outcomes()[0].passed());
+  store->void_verify();
+  EXPECT_FALSE(store->verify_outcomes()[0].passed());
+}
+
+TEST_F(StoreCalls, AMismatchKeepsItsIdUntilItIsGone) {
+  store->put_mismatches("v", {mismatch(key(1), "missing", {}), mismatch(key(2), "extra", {})},
+                        true);
+  const std::int64_t id = store->mismatches("v")[1].id;
+  // One that was cut short says nothing of those it did not find.
+  store->put_mismatches("v", {mismatch(key(2), "differs", {"a"})}, false);
+  EXPECT_EQ(store->open_mismatches("v"), 2u);
+  EXPECT_EQ(store->mismatch(id)->kind, "differs");
+  store->put_mismatches("v", {mismatch(key(2), "differs", {"a"})}, true);
+  EXPECT_EQ(store->open_mismatches("v"), 1u);
+  store->resolve_mismatch(id, "by hand");
+  EXPECT_EQ(store->open_mismatches("v"), 0u);
+  store->put_mismatches("v", {mismatch(key(2), "missing", {})}, true);
+  EXPECT_EQ(store->mismatches("v")[0].id, id);
+  EXPECT_EQ(store->mismatches("v")[0].resolution, "");
+  EXPECT_THAT(store->mismatches("v", false), SizeIs(2));
+  expect_error(ErrorKind::usage, "no mismatch 99", [&] { store->resolve_mismatch(99, "x"); });
 }
 
 TEST_F(StoreCalls, ARunningCommandSeesWhatIsChangedBesideIt) {

@@ -1,0 +1,79 @@
+#include <cstdio>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "migrator/cli/command.h"
+#include "migrator/cli/console.h"
+#include "migrator/engine/migration_run.h"
+
+namespace migrator::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+std::string time_text(Clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(time)));
+}
+
+int list(const Options& options, const Plan& plan) {
+  const auto store = open_store_for_reading(plan.checkpoint);
+  const std::string table = options.flag("table") ? options.get<std::string>("table") : "";
+  const auto mismatches =
+      store->mismatches(table, !options.flag("all"), options.get<std::size_t>("limit"));
+  const std::uint64_t open = store->open_mismatches(table);
+  if (options.json()) {
+    nlohmann::json rows = nlohmann::json::array();
+    for (const Mismatch& mismatch : mismatches) {
+      rows.push_back({{"id", mismatch.id},
+                      {"table", mismatch.table},
+                      {"key", nlohmann::json::parse(encode_key(mismatch.key))},
+                      {"kind", mismatch.kind},
+                      {"columns", mismatch.columns},
+                      {"found", time_text(mismatch.found)},
+                      {"seen", time_text(mismatch.seen)},
+                      {"open", mismatch.open},
+                      {"resolution", mismatch.resolution}});
+    }
+    const nlohmann::json document = {{"open", open}, {"mismatches", rows}};
+    std::printf("%s\n", document.dump(2).c_str());
+  } else {
+    std::vector<std::vector<std::string>> rows{{"id", "table", "key", "kind", "columns", "seen"}};
+    for (const Mismatch& mismatch : mismatches) {
+      rows.push_back({std::to_string(mismatch.id), mismatch.table, describe(mismatch.key),
+                      mismatch.open ? mismatch.kind : "resolved: " + mismatch.resolution,
+                      fmt::format("{}", fmt::join(mismatch.columns, ", ")),
+                      time_text(mismatch.seen)});
+    }
+    if (!mismatches.empty()) std::fputs(columns(rows).c_str(), stdout);
+    std::printf("%s open\n", human_count(open).c_str());
+  }
+  return open > 0 ? kDifferences : kDone;
+}
+
+}  // namespace
+
+int run_mismatches(const Invocation& invocation) {
+  Options options(invocation, {"PLAN"});
+  options.add()("table,t", po::value<std::string>(), "only this table's")(
+      "all", "resolved ones, too")("limit", po::value<std::size_t>()->default_value(100),
+                                   "how many to list")(
+      "resolve", "count the one of --id as settled, for the reason of --reason")(
+      "id", po::value<std::int64_t>(), "which one")("reason", po::value<std::string>(),
+                                                    "why it is settled; kept in the checkpoint");
+  if (!options.parse()) return kDone;
+  const Plan plan = options.plan();
+  if (options.flag("resolve")) {
+    if (!options.flag("id") || !options.flag("reason") ||
+        options.get<std::string>("reason").empty()) {
+      throw Error(ErrorKind::usage, "--resolve needs --id and --reason")
+          .remedy("migrate mismatches PLAN --resolve --id 7 --reason \"edited by hand\"");
+    }
+    MigrationRun(plan, invocation.interrupt, invocation.line)
+        .resolve_mismatch(options.get<std::int64_t>("id"), options.get<std::string>("reason"));
+  }
+  return list(options, plan);
+}
+
+}  // namespace migrator::cli

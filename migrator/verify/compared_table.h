@@ -1,0 +1,60 @@
+// A table as both sides are compared: which columns, by which key, in whose types. Cells are in the
+// target's types on either side: the source's rows are turned into them, as the copy does.
+//
+// Threads: immutable.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "adapters/adapter.h"
+#include "migrator/copy/transcoder.h"
+#include "plans/route.h"
+
+namespace migrator {
+
+enum class DifferenceKind { missing, extra, differs };
+std::string_view name(DifferenceKind kind);
+
+struct Difference {
+  DifferenceKind kind = DifferenceKind::differs;
+  Key key;                           // in the target's types
+  std::vector<std::string> columns;  // differs: the source's names of the columns
+};
+
+class ComparedTable {
+ public:
+  // same_engine: both databases are of the same one.
+  ComparedTable(const TableRoute& compared, bool same_engine);
+
+  const TableRoute& route;
+  const ReadSpec source, target;  // misfits are marked
+  const Transcoder transcoder;    // of source rows
+
+  // Rows of one side or both, in the order of ReadOrder::canonical: below 0, 0, above 0.
+  int compare_keys(const RowBatch& a_batch, const Cell* a, const RowBatch& b_batch,
+                   const Cell* b) const;
+  // The source's names of the columns whose values differ.
+  std::vector<std::string> differing(const RowBatch& source_batch, const Cell* source_row,
+                                     const RowBatch& target_batch, const Cell* target_row) const;
+  // Of two readings of the source.
+  bool same_source_row(const RowBatch& a_batch, const Cell* a, const RowBatch& b_batch,
+                       const Cell* b) const;
+  // A row whose key has no form on the other side cannot have its like there. Throws
+  // Error(permanent) where it could have, in an order that is not known.
+  bool has_misfit_key(const Cell* row) const;
+  Key key_of(const RowBatch& batch, const Cell* row) const;
+  // Appends a row that has the key's columns alone.
+  void push_key(const RowBatch& batch, const Cell* row, RowBatch& keys) const;
+  // Appends the row with everything else left out: good for compare_keys().
+  void push_key_row(const RowBatch& batch, const Cell* row, RowBatch& rows) const;
+  // The same for what push_key() has appended.
+  void spread_key(const RowBatch& keys, const Cell* key, RowBatch& rows) const;
+
+ private:
+  std::vector<std::size_t> key_;   // positions of the key's columns
+  std::vector<bool> same_native_;  // per column
+};
+
+}  // namespace migrator

@@ -1,0 +1,60 @@
+// Differences that a comparison found while both sides were changing, read again until each is
+// known to be one, or to be none. (Protocol: A17.)
+//
+// A comparison reads the two sides of a row at two moments, and a change is on the target only when
+// the relay has brought it there. So a difference counts as a mismatch only if it stays: looked at
+// after each of the plan's waits, with the row of the source read before and after that of the
+// target and the same both times, and no change of its key in the journal in front of or behind
+// them. Rows that keep changing are looked at for a while longer; where rows then still have not
+// come to rest, the table is not verified.
+//
+// Repair is the same act as everything else that writes to the target: the keys go into the
+// journal, and the relay copies their rows as they are then.
+//
+// A relay has to be at work meanwhile. Threads: none of its own.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "migrator/capture/change_feed.h"
+#include "migrator/copy/endpoints.h"
+#include "migrator/verify/comparer.h"
+
+namespace migrator {
+
+class Recheck {
+ public:
+  Recheck(const Endpoints& endpoints, Interrupt& interrupt, const ChangeFeed& feed,
+          std::vector<std::chrono::milliseconds> waits)
+      : endpoints_(endpoints), interrupt_(interrupt), feed_(feed), waits_(std::move(waits)) {}
+
+  // Leaves in `result` what stays, with the counters of it. Returns how many settled. Throws
+  // Error(transient) where rows did not come to rest. Rows whose key cannot be looked for on the
+  // other side stay as they are.
+  std::uint64_t settle(const TableRoute& route, TableComparison& result);
+
+  // Has the rows found copied again, and those that only the target has deleted where `extras` is
+  // set; then settle(), whose result it gives: those that are equal now.
+  std::uint64_t repair(const TableRoute& route, TableComparison& result, bool extras);
+
+ private:
+  struct Look;
+  class Keys;
+
+  void open();
+  void look(const ComparedTable& table, const Keys& keys, TableComparison& result,
+            std::vector<Look>& looks);
+  void look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
+                    std::span<Look> looks);
+
+  const Endpoints& endpoints_;
+  Interrupt& interrupt_;
+  const ChangeFeed& feed_;
+  const std::vector<std::chrono::milliseconds> waits_;
+  Opened<Source> source_, target_;
+};
+
+}  // namespace migrator

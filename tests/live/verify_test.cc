@@ -1,0 +1,163 @@
+// `migrate verify` while the source is written to: what is only on its way is no mismatch, what is
+// wrong is found and can be repaired.
+//
+// What each guard is worth, tried out by taking it away:
+// - the second look (Recheck::settle): NothingIsReportedThatIsOnlyOnItsWay fails.
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "tests/integration/migration_case.h"
+#include "tests/live/writers.h"
+
+namespace migrator::test {
+namespace {
+
+struct Route {
+  ServerKind from, to;
+};
+const Route kRoutes[] = {
+    {ServerKind::postgres, ServerKind::postgres}, {ServerKind::mariadb, ServerKind::sqlite},
+    {ServerKind::sqlite, ServerKind::mariadb},    {ServerKind::postgres, ServerKind::mariadb},
+    {ServerKind::mariadb, ServerKind::postgres},
+};
+
+class LiveVerify : public testing::TestWithParam<Route> {
+ protected:
+  LiveVerify() : trial(GetParam().from, GetParam().to) {
+    if (GetParam().from == ServerKind::sqlite) trial.source.exec("PRAGMA journal_mode = WAL;");
+    trial.source.exec(writers_tables(trial.source.engine()));
+    options.keys = 1500;
+    options.pause = std::chrono::milliseconds(5);
+    Writers::fill(trial.source.url(), options);
+    trial.plan(MigrationCase::tables({"items", "docs"}),
+               "capture: trigger\nverify: {recheck: [50ms, 200ms, 1s]}\n");
+    const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+    EXPECT_EQ(copied.status, 0) << shown(copied);
+  }
+
+  json verify(int status, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> command{"verify", "plan.yaml", "--json"};
+    command.insert(command.end(), more.begin(), more.end());
+    const CommandResult result = trial.migrate(command);
+    EXPECT_EQ(result.status, status) << shown(result);
+    return document(result);
+  }
+  // Rows far beyond the writers', wrong on the target alone: one missing, one extra, one changed.
+  void plant() {
+    trial.source.exec(
+        "INSERT INTO items VALUES (900001, 900001, 'a', 1);"
+        "INSERT INTO items VALUES (900002, 900002, 'b', 2);");
+    const CommandResult relayed = trial.migrate({"relay", "plan.yaml"});
+    EXPECT_LE(relayed.status, 3) << shown(relayed);
+    trial.target.exec(
+        "DELETE FROM items WHERE id = 900001;"
+        "UPDATE items SET v = 'c', n = 3 WHERE id = 900002;"
+        "INSERT INTO items VALUES (900003, 900003, 'd', 4);");
+  }
+  json mismatches(int status) {
+    const CommandResult listed = trial.migrate({"mismatches", "plan.yaml", "--json"});
+    EXPECT_EQ(listed.status, status) << shown(listed);
+    return document(listed);
+  }
+
+  MigrationCase trial;
+  WriterOptions options;
+};
+
+TEST_P(LiveVerify, NothingIsReportedThatIsOnlyOnItsWay) {
+  Writers writers(sql_writer(trial.source.url(), options), options);
+  std::uint64_t in_flux = 0;
+  for (int turn = 0; turn < 3; ++turn) {
+    const json result = verify(0);
+    for (const json& table : result["tables"]) {
+      EXPECT_TRUE(table["equal"]) << table;
+      in_flux += table["in_flux"].get<std::uint64_t>();
+    }
+  }
+  writers.stop();
+  // Else there was nothing to be wrong about.
+  EXPECT_GT(in_flux, 0u);
+}
+
+TEST_P(LiveVerify, WhatIsWrongIsFoundAndRepaired) {
+  plant();
+  Writers writers(sql_writer(trial.source.url(), options), options);
+  const json found = verify(3, {"--log", "mismatches.jsonl"});
+  EXPECT_EQ(found["tables"][0]["missing"], 1);
+  EXPECT_EQ(found["tables"][0]["extra"], 1);
+  EXPECT_EQ(found["tables"][0]["differing"], 1);
+  const json list = mismatches(3);
+  EXPECT_EQ(list["open"], 3);
+  std::set<std::string> named;
+  for (const json& mismatch : list["mismatches"]) {
+    named.insert(fmt::format("{} {} {}", mismatch["kind"].get<std::string>(),
+                             mismatch["key"].dump(), mismatch["columns"].dump()));
+  }
+  EXPECT_EQ(named, (std::set<std::string>{"missing [900001] []", "differs [900002] [\"v\",\"n\"]",
+                                          "extra [900003] []"}));
+  const std::string log = trial.read("mismatches.jsonl");
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3);
+  const json line = json::parse(log.substr(0, log.find('\n')));
+  EXPECT_EQ(keys_of(line), (std::vector<std::string>{"columns", "key", "kind", "migration", "phase",
+                                                     "table", "time", "version"}));
+  // Without being told, it deletes nothing.
+  const json some = verify(3, {"--repair"});
+  EXPECT_EQ(some["tables"][0]["repaired"], 2);
+  EXPECT_EQ(some["tables"][0]["extra"], 1);
+  EXPECT_EQ(mismatches(3)["mismatches"][0]["key"], json::array({900003}));
+  const json all = verify(0, {"--repair=extra"});
+  EXPECT_EQ(all["tables"][0]["repaired"], 1);
+  EXPECT_EQ(mismatches(0)["open"], 0);
+  // A repair is no pass.
+  EXPECT_FALSE(trial.status()["verify"][1]["complete"]) << trial.status()["verify"];
+  verify(0);
+  EXPECT_TRUE(trial.status()["verify"][1]["complete"]) << trial.status()["verify"];
+  writers.stop();
+  EXPECT_EQ(trial.migrate({"relay", "plan.yaml"}).status, 0);
+  trial.expect_equal({"items", "docs"});
+  // Nor is one of before rows are copied.
+  EXPECT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  EXPECT_FALSE(trial.status()["verify"][1]["complete"]);
+}
+
+TEST_P(LiveVerify, AMismatchIsSettledByHandAndItsIdStays) {
+  plant();
+  verify(3);
+  const json list = mismatches(3);
+  const auto id = std::to_string(list["mismatches"][0]["id"].get<int>());
+  EXPECT_EQ(trial.migrate({"mismatches", "plan.yaml", "--resolve", "--id", id}).status, 2);
+  const CommandResult resolved =
+      trial.migrate({"mismatches", "plan.yaml", "--resolve", "--id", id, "--reason", "not needed"});
+  EXPECT_EQ(resolved.status, 3) << shown(resolved);
+  EXPECT_EQ(mismatches(3)["open"], 2);
+  verify(3);
+  const json again = mismatches(3);
+  EXPECT_EQ(again["open"], 3);
+  EXPECT_EQ(again["mismatches"][0]["id"], list["mismatches"][0]["id"]);
+}
+
+std::string route_name(const testing::TestParamInfo<Route>& info) {
+  return std::string(name(info.param.from)) + "_to_" + std::string(name(info.param.to));
+}
+INSTANTIATE_TEST_SUITE_P(Routes, LiveVerify, testing::ValuesIn(kRoutes), route_name);
+
+TEST(VerifyWithoutCapture, ARepairNeedsAJournal) {
+  MigrationCase trial(ServerKind::sqlite, ServerKind::sqlite);
+  trial.source.exec(
+      "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, v text);"
+      "INSERT INTO t VALUES (1, 'a');");
+  trial.plan(MigrationCase::tables({"t"}));
+  EXPECT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  trial.target.exec("DELETE FROM t;");
+  expect_refusal(trial.migrate({"verify", "plan.yaml", "--repair"}), 2, {"capture"});
+  expect_refusal(trial.migrate({"verify", "plan.yaml", "--repair=all"}), 2, {"rows or extra"});
+  EXPECT_EQ(trial.migrate({"verify", "plan.yaml"}).status, 3);
+  EXPECT_EQ(trial.migrate({"mismatches", "plan.yaml"}).status, 3);
+}
+
+}  // namespace
+}  // namespace migrator::test
