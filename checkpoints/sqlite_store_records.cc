@@ -253,7 +253,8 @@ std::optional<Mismatch> SqliteStore::mismatch(std::int64_t id) {
 }
 
 void SqliteStore::resolve_mismatch(std::int64_t id, const std::string& resolution) {
-  write(Durability::process_kill, [&] {
+  // A person's decision.
+  write(Durability::power_loss, [&] {
     if (prepared("UPDATE mismatches SET open = 0, resolution = ?2 WHERE id = ?1")
             .execute(id, resolution) == 0) {
       throw Error(ErrorKind::usage, fmt::format("there is no mismatch {}", id))

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -89,36 +88,22 @@ void Journal::forget(Session& source, const std::string& relation,
                parameters);
 }
 
-std::vector<bool> Journal::pending(Session& source, const std::string& relation,
-                                   std::span<const std::string> row_keys) const {
-  std::vector<bool> pending(row_keys.size());
-  for (std::size_t first = 0; first < row_keys.size(); first += kSeqsPerStatement) {
-    const auto some = row_keys.subspan(first, std::min(kSeqsPerStatement, row_keys.size() - first));
-    std::vector<Value> parameters{migration_, relation};
-    std::string names;
-    for (const std::string& row_key : some) {
-      parameters.emplace_back(row_key);
-      names += fmt::format("{}{{{}}}", names.empty() ? "" : ", ", parameters.size());
-    }
-    const Result found = asked([&] {
-      return source.query(
-          spell(source.dialect(), fmt::format("SELECT DISTINCT row_key FROM {} WHERE migration = "
-                                              "{{1}} AND relation = {{2}} AND (row_key IS NULL OR "
-                                              "row_key IN ({}))",
-                                              table(source), names)),
-          parameters);
-    });
-    std::set<std::string> there;
-    bool all = false;  // an entry of any row
-    for (const auto& row : found.rows) {
-      all = all || is_null(row[0]);
-      if (!is_null(row[0])) there.insert(as_text(row[0]));
-    }
-    for (std::size_t at = 0; at < some.size(); ++at) {
-      pending[first + at] = all || there.contains(some[at]);
-    }
+std::vector<std::optional<std::string>> Journal::pending(Session& source,
+                                                         const std::string& relation) const {
+  const std::array<Value, 2> parameters{migration_, relation};
+  const Result found = asked([&] {
+    return source.query(spell(source.dialect(),
+                              fmt::format("SELECT DISTINCT row_key FROM {} WHERE migration = {{1}} "
+                                          "AND relation = {{2}}",
+                                          table(source))),
+                        parameters);
+  });
+  std::vector<std::optional<std::string>> keys;
+  keys.reserve(found.rows.size());
+  for (const auto& row : found.rows) {
+    keys.push_back(is_null(row[0]) ? std::nullopt : std::optional(as_text(row[0])));
   }
-  return pending;
+  return keys;
 }
 
 void Journal::append(Session& source, const std::string& relation,

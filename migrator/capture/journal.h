@@ -31,8 +31,8 @@ class Journal : public ChangeFeed {
   void retire(Session& source, std::span<const std::int64_t> seqs) const override;
   // Deletes every entry of this key: a person has settled what becomes of its row.
   void forget(Session& source, const std::string& relation, const std::string& row_key) const;
-  std::vector<bool> pending(Session& source, const std::string& relation,
-                            std::span<const std::string> row_keys) const override;
+  std::vector<std::optional<std::string>> pending(Session& source,
+                                                  const std::string& relation) const override;
   void append(Session& source, const std::string& relation,
               const std::string& row_key) const override;
   // Counts no further than some 100,000.

@@ -47,7 +47,15 @@ int list(const Options& options, const Plan& plan) {
                       time_text(mismatch.seen)});
     }
     if (!mismatches.empty()) std::fputs(columns(rows).c_str(), stdout);
-    std::printf("%s open\n", human_count(open).c_str());
+    std::uint64_t counted = 0;
+    for (const VerifyOutcome& outcome : store->verify_outcomes()) {
+      if (!table.empty() && outcome.table != table) continue;
+      counted += outcome.missing + outcome.extra + outcome.differing;
+    }
+    std::printf("%s open%s\n", human_count(open).c_str(),
+                counted > open
+                    ? fmt::format("; the last verify counted {}", human_count(counted)).c_str()
+                    : "");
   }
   return open > 0 ? kDifferences : kDone;
 }

@@ -31,6 +31,7 @@ nlohmann::json to_json(const std::vector<TableComparison>& results, bool equal) 
                       {"extra", table.extra},
                       {"differing", table.differing},
                       {"in_flux", table.in_flux},
+                      {"not_looked_at", table.not_looked_at},
                       {"repaired", table.repaired},
                       {"seconds", table.seconds},
                       {"error", table.error},
@@ -47,9 +48,10 @@ void print_results(const std::vector<TableComparison>& results, std::size_t show
     rows.push_back({table.table, human_count(table.rows_source), human_count(table.rows_target),
                     human_count(table.missing), human_count(table.extra),
                     human_count(table.differing),
-                    !table.complete ? "not compared"
-                    : table.equal() ? "equal"
-                                    : "DIFFERENT"});
+                    !table.complete      ? "not verified"
+                    : table.repaired > 0 ? "repaired"
+                    : table.equal()      ? "equal"
+                                         : "DIFFERENT"});
   }
   std::fputs(columns(rows).c_str(), stdout);
   for (const TableComparison& table : results) {

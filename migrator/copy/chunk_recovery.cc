@@ -90,7 +90,8 @@ ChunkDone ChunkRecovery::copy(Way way, bool beside_relay) {
   present_ = 0;
   rejects_.clear();
   session.begin();
-  if (context_.lease && !beside_relay) context_.lease->hold_off(session);
+  held_off_ = context_.lease && !beside_relay;
+  if (held_off_) context_.lease->hold_off(session);
   context_.fence.lock(session, chunk_, epoch_);
   // What an attempt that died before its commit had refused is judged anew.
   context_.store.clear_rejects(table_.route.name, chunk_.number);
@@ -107,6 +108,7 @@ ChunkDone ChunkRecovery::copy(Way way, bool beside_relay) {
   context_.fence.complete(session, chunk_, epoch_, count_.rows);
   session.commit();
   stop_point("chunk_recovered");
+  if (held_off_) context_.pacer.admit(count_.rows, count_.bytes);
   table_.expects_present = present_ > 0;
   return count_;
 }
@@ -120,7 +122,8 @@ void ChunkRecovery::load(const KeyRange& range, LoadMode mode) {
   while (rows->next(batch)) {
     if (form.transcoder) form.transcoder->apply(batch);
     bytes += batch.bytes();
-    context_.pacer.admit(batch.rows(), batch.bytes());
+    // Not while a relay waits: that is made up for afterwards.
+    if (!held_off_) context_.pacer.admit(batch.rows(), batch.bytes());
     sink->write(batch);
   }
   const LoadCount count = sink->finish();

@@ -54,6 +54,7 @@ class ChunkRecovery {
   WorkerSessions& sessions_;
   const Chunk chunk_;
   std::uint64_t epoch_ = 0;
+  bool held_off_ = false;  // the relay, while this transaction is open
   ChunkDone count_;
   std::uint64_t present_ = 0;
   std::vector<Reject> rejects_;

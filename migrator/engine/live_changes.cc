@@ -70,6 +70,7 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
   const auto refuse = [&](const TableRoute* route, const std::string& what) {
     if (again) {
       store.mark_step(kMissed);
+      store.void_verify();
       return;
     }
     throw Error(ErrorKind::gate, (route ? route->name + ": " : std::string()) + what +
@@ -170,6 +171,12 @@ void LiveChanges::open_sides(const std::vector<TableRoute>& routes, CheckpointSt
       store.add_event({Clock::now(), "source_opened", "", fmt::format("epoch {}", epoch)});
     }
   }
+}
+
+Phase LiveChanges::phase() const {
+  const Opened<Source> source = open_source(endpoints_, interrupt_);
+  const std::optional<SideRow> row = source_side_.read(source.session());
+  return row ? row->phase : Phase::planned;
 }
 
 void LiveChanges::set_phase(Phase phase, Session& target) const {

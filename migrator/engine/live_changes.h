@@ -54,6 +54,8 @@ class LiveChanges {
 
   // What both sides' rows say from now on, for the shim to follow.
   void set_phase(Phase phase, Session& target) const;
+  // As the source's row has it.
+  Phase phase() const;
   // Closes the source to writers through the shim, and waits for those that are under way. Throws
   // Error(gate) while a process of the application is there. install() opens it again.
   void close_source() const;

@@ -591,17 +591,16 @@ std::vector<TableComparison> MigrationRun::verify(
   } else {
     resolve({.allow_existing = true}, true);
   }
-  Verification verification(plan_, endpoints_, interrupt_, store(),
-                            followed ? &live_->journal() : nullptr,
-                            std::string(name(followed ? Phase::backfill : Phase::planned)));
-  auto results = verification.run(sides().routes, options, [&](const TableComparison& result) {
-    if (background) background->rethrow();
-    if (tick) tick(result);
-  });
+  Verification verification(
+      plan_, endpoints_, interrupt_, store(), followed ? &live_->journal() : nullptr,
+      [&] {
+        if (background) background->rethrow();
+      },
+      followed ? std::string(name(live_->phase())) : "");
+  auto results = verification.run(sides().routes, options, tick);
   if (background) background->stop();
-  const bool clean = std::all_of(results.begin(), results.end(), [](const auto& result) {
-    return result.equal() && result.repaired == 0;
-  });
+  const bool clean = std::all_of(results.begin(), results.end(),
+                                 [](const auto& result) { return result.equal(); });
   if (clean && options.only.empty()) store().clear_step(LiveChanges::kMissed);
   return results;
 }
@@ -679,6 +678,7 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
       }
     }
     // Its key may be higher than all that the table's sequence was set for.
+    if (went_in) store().void_verify();
     if (went_in && store().step_done("target_finished")) {
       TargetSchema(sides().target.session()).after_load(route);
     }

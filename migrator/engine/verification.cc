@@ -20,6 +20,40 @@ namespace {
 // its way to being equal.
 constexpr std::size_t kLookedAtAgain = 100'000;
 
+// A file that lines are appended to: it may be read while it grows.
+class LogFile {
+ public:
+  explicit LogFile(const std::string& path) : path_(path) {
+    if (path.empty()) return;
+    descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (descriptor_ < 0) throw failed();
+  }
+  ~LogFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+
+  void append(const std::string& lines) const {
+    if (descriptor_ < 0) return;
+    for (std::size_t written = 0; written < lines.size();) {
+      const ssize_t count = ::write(descriptor_, lines.data() + written, lines.size() - written);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) throw failed();
+      written += static_cast<std::size_t>(count);
+    }
+  }
+
+ private:
+  Error failed() const {
+    return Error(ErrorKind::permanent, fmt::format("{}: {}", path_, std::strerror(errno)))
+        .remedy("give --log a file that can be written");
+  }
+
+  const std::string path_;
+  int descriptor_ = -1;
+};
+
 }  // namespace
 
 void Verification::check(const VerifyOptions& options) const {
@@ -46,6 +80,7 @@ std::vector<TableComparison> Verification::run(
     const std::vector<TableRoute>& routes, const VerifyOptions& options,
     const std::function<void(const TableComparison&)>& tick) {
   check(options);
+  const LogFile log(options.log);  // before hours of comparing
   std::vector<TableComparison> results;
   for (const TableRoute& route : routes) {
     if (!options.only.empty() &&
@@ -59,13 +94,16 @@ std::vector<TableComparison> Verification::run(
       result = verify(route, options, tick);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
+      followed_();
       result = {};
       result.table = route.name;
       result.error = error.what();
       result.remedy = error.remedy();
     }
+    // What was equal while nobody followed the changes is no pass.
+    followed_();
     write_down(result);
-    if (!options.log.empty()) log(options.log, result);
+    log.append(log_lines(result));
     const std::size_t kept = std::min<std::size_t>(result.found.size(), plan_.verify.sample_log);
     result.found.resize(kept);
     if (tick) tick(result);
@@ -86,7 +124,7 @@ TableComparison Verification::verify(const TableRoute& route, const VerifyOption
   Comparer comparer(endpoints_, interrupt_, keep);
   TableComparison result = comparer.compare(route, tick);
   if (feed_ == nullptr) return result;
-  Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck);
+  Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck, followed_);
   result.in_flux = recheck.settle(route, result);
   if (options.repair == VerifyOptions::Repair::none || result.found.empty()) return result;
   const std::size_t wrong = result.found.size();
@@ -115,16 +153,11 @@ void Verification::write_down(const TableComparison& result) {
                      result.differing, result.complete && result.repaired == 0, result.in_flux});
 }
 
-// One write a line, and no value but the key: it may be read while it grows.
-void Verification::log(const std::string& file, const TableComparison& result) const {
-  const auto failed = [&] {
-    return Error(ErrorKind::permanent, fmt::format("{}: {}", file, std::strerror(errno)))
-        .remedy("give --log a file that can be written");
-  };
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (descriptor < 0) throw failed();
+// No value but the key.
+std::string Verification::log_lines(const TableComparison& result) const {
   std::string lines;
-  for (const Difference& difference : result.found) {
+  for (std::size_t at = 0; at < result.found.size() && at < plan_.verify.sample_log; ++at) {
+    const Difference& difference = result.found[at];
     const nlohmann::json line = {
         {"version", 1},
         {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(Clock::now())))},
@@ -135,23 +168,8 @@ void Verification::log(const std::string& file, const TableComparison& result) c
         {"kind", name(difference.kind)},
         {"columns", difference.columns}};
     lines += line.dump() + "\n";
-    if (&difference - result.found.data() + 1 ==
-        static_cast<std::ptrdiff_t>(plan_.verify.sample_log)) {
-      break;
-    }
   }
-  std::size_t written = 0;
-  while (written < lines.size()) {
-    const ssize_t count = ::write(descriptor, lines.data() + written, lines.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const Error error = failed();
-      ::close(descriptor);
-      throw error;
-    }
-    written += static_cast<std::size_t>(count);
-  }
-  if (::close(descriptor) != 0) throw failed();
+  return lines;
 }
 
 }  // namespace migrator

@@ -30,19 +30,21 @@ struct VerifyOptions {
 class Verification {
  public:
   // feed: of the changes that a relay is bringing over meanwhile; null where none are followed.
-  // phase: for the log.
+  // followed: throws if that relay has given up. phase: for the log.
   Verification(const Plan& plan, const Endpoints& endpoints, Interrupt& interrupt,
-               CheckpointStore& store, const ChangeFeed* feed, std::string phase)
+               CheckpointStore& store, const ChangeFeed* feed, std::function<void()> followed,
+               std::string phase)
       : plan_(plan),
         endpoints_(endpoints),
         interrupt_(interrupt),
         store_(store),
         feed_(feed),
+        followed_(std::move(followed)),
         phase_(std::move(phase)) {}
 
   // Table by table. Errors of one table are in its result, and the others go on; but a stop ends
-  // all. Throws Error(usage) for a table that the plan has not, and for a repair where no changes
-  // are followed.
+  // all, and so does a relay that has given up. Throws Error(usage) for a table that the plan has
+  // not, and for a repair where no changes are followed.
   std::vector<TableComparison> run(const std::vector<TableRoute>& routes,
                                    const VerifyOptions& options,
                                    const std::function<void(const TableComparison&)>& tick);
@@ -52,13 +54,14 @@ class Verification {
   TableComparison verify(const TableRoute& route, const VerifyOptions& options,
                          const std::function<void(const TableComparison&)>& tick);
   void write_down(const TableComparison& result);
-  void log(const std::string& file, const TableComparison& result) const;
+  std::string log_lines(const TableComparison& result) const;
 
   const Plan& plan_;
   const Endpoints& endpoints_;
   Interrupt& interrupt_;
   CheckpointStore& store_;
   const ChangeFeed* const feed_;
+  const std::function<void()> followed_;
   const std::string phase_;
 };
 

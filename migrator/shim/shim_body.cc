@@ -374,9 +374,10 @@ void Shim::Body::write_inline(std::vector<InlineRow> rows, Side other,
     breaker.succeeded();
     if (whole) count(counters.written, "inline_written", table, rows.size());
   } catch (const Error& error) {
-    // A row that the other side refuses, or that another one or a lock is in the way of, does not
-    // say that the side is down; that it does not answer in time does, whatever it waits for.
-    if (error.scope() == ErrorScope::session || error.kind() == ErrorKind::cancelled) {
+    // A row that the other side refuses, or that another one is in the way of, does not say that
+    // the side is down; that it does not answer in time does, whatever it waits for.
+    if (error.scope() == ErrorScope::session || error.kind() == ErrorKind::transient ||
+        error.kind() == ErrorKind::cancelled) {
       breaker.failed();
     } else {
       breaker.succeeded();

@@ -23,16 +23,18 @@ struct TableComparison {
   std::string table;
   std::uint64_t rows_source = 0, rows_target = 0;
   std::uint64_t missing = 0, extra = 0, differing = 0;
-  std::uint64_t in_flux = 0;      // were different, and were not when they were read again
-  std::uint64_t repaired = 0;     // of those that were, equal after they were copied again
-  std::vector<Difference> found;  // the first ones, up to the limit given
-  RowBatch keys;                  // of these, row by row: cells of the target's types
-  bool complete = false;          // both sides were read to their end
-  std::string error, remedy;      // why it was not
+  std::uint64_t in_flux = 0;        // were different, and were not when they were read again
+  std::uint64_t not_looked_at = 0;  // of the differences: their changes may be on their way
+  std::uint64_t repaired = 0;       // of those that were, equal after they were copied again
+  std::vector<Difference> found;    // the first ones, up to the limit given
+  RowBatch keys;                    // of these, row by row: cells of the target's types
+  bool complete = false;            // both sides were read to their end
+  std::string error, remedy;        // why it was not
   double seconds = 0;
 
   std::uint64_t differences() const { return missing + extra + differing; }
-  bool equal() const { return complete && differences() == 0; }
+  // After a repair only another verify can say.
+  bool equal() const { return complete && differences() == 0 && repaired == 0; }
 };
 
 class Comparer {

@@ -16,8 +16,36 @@ constexpr std::size_t kKeysPerRead = 500;
 // Looks in a row that have to find the same difference.
 constexpr int kLooksAlike = 2;
 // How long rows may keep changing, beyond the plan's waits.
-constexpr std::chrono::seconds kRestless{60};
+constexpr std::chrono::seconds kRestless{20};
 constexpr std::chrono::milliseconds kRestlessWait{500};
+
+// Whether the key that a comparison has of a row finds it on both sides: values that are printed in
+// one way only, or are compared by value and not by their text. SQLite keeps what was written.
+bool finds_its_row(const Column& source, const Column& target, bool any_sqlite) {
+  const auto whole = [](TypeKind kind) {
+    return kind == TypeKind::int16 || kind == TypeKind::int32 || kind == TypeKind::int64 ||
+           kind == TypeKind::uint64;
+  };
+  const TypeKind kind = source.type.kind;
+  if (whole(kind) && whole(target.type.kind)) return true;
+  if (kind != target.type.kind) return false;
+  switch (kind) {
+    case TypeKind::bytes:
+      return true;
+    case TypeKind::text:
+      return !source.type.fixed && !target.type.fixed;
+    case TypeKind::boolean:
+    case TypeKind::decimal:
+    case TypeKind::uuid:
+    case TypeKind::date:
+    case TypeKind::time:
+    case TypeKind::timestamp:
+    case TypeKind::timestamptz:
+      return !any_sqlite;
+    default:
+      return false;
+  }
+}
 
 // The rows of some keys, of one side.
 class RowSet {
@@ -97,14 +125,19 @@ struct Recheck::Look {
   std::size_t at = 0;  // of TableComparison::found
   int alike = 0;       // looks that found it different and at rest, in a row
   bool equal = false;
+  std::string name;  // its key, as the source has it
 };
 
 // The keys of what was found, in the words of both sides.
 class Recheck::Keys {
  public:
-  Keys(const TableRoute& route, const RowBatch& found) : found_(found) {
+  Keys(const TableRoute& route, const Endpoints& endpoints, const RowBatch& found) : found_(found) {
+    const bool any_sqlite = endpoints.source_url.engine() == Engine::sqlite ||
+                            endpoints.target_url.engine() == Engine::sqlite;
     for (std::size_t at = 0; at < route.write.key.size(); ++at) {
-      if (!Transcoder::refusal(route.write.key[at], route.read.key[at]).empty()) return;
+      const Column &source = route.read.key[at], &target = route.write.key[at];
+      if (!finds_its_row(source, target, any_sqlite)) return;
+      if (!Transcoder::refusal(target, source).empty()) return;
     }
     back_.set_columns(found.columns());
     for (std::size_t row = 0; row < found.rows(); ++row) push(found, row, back_);
@@ -137,7 +170,7 @@ class Recheck::Keys {
   }
 
   const RowBatch& found_;
-  RowBatch back_;  // in the source's types; none where there is no way back to these
+  RowBatch back_;  // in the source's types; none where they do not find the rows
 };
 
 void Recheck::open() {
@@ -153,7 +186,8 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result) 
   open();
   const ComparedTable table(route,
                             endpoints_.source_url.engine() == endpoints_.target_url.engine());
-  const Keys keys(route, result.keys);
+  const Keys keys(route, endpoints_, result.keys);
+  const std::uint64_t beyond = result.differences() - result.found.size();
   std::vector<Look> looks;
   std::vector<std::size_t> stay;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
@@ -163,32 +197,29 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result) 
       stay.push_back(at);
     }
   }
+  result.not_looked_at = beyond + stay.size();
   for (const std::chrono::milliseconds wait : waits_) {
+    if (looks.empty()) break;
     if (!interrupt_.sleep(wait)) interrupt_.check();
     look(table, keys, result, looks);
   }
-  const auto restless = [&] {
-    return std::any_of(looks.begin(), looks.end(),
-                       [](const Look& look) { return look.alike < kLooksAlike; });
-  };
+  const auto restless = [](const Look& look) { return look.alike < kLooksAlike; };
   const Time::time_point until = Time::now() + kRestless;
-  while (restless() && Time::now() < until) {
+  while (std::any_of(looks.begin(), looks.end(), restless) && Time::now() < until) {
     if (!interrupt_.sleep(kRestlessWait)) interrupt_.check();
     look(table, keys, result, looks);
   }
-  if (restless()) {
-    throw Error(ErrorKind::transient,
-                fmt::format("{}: some of {} rows that differ keep changing, or their changes are "
-                            "not relayed",
-                            route.name, looks.size()))
-        .table(route.name)
-        .remedy(
-            "see with `migrate status PLAN` whether the relay keeps up, and run the same "
-            "command again");
+  std::uint64_t moving = 0;
+  for (const Look& look : looks) {
+    if (restless(look)) {
+      --counter(result, result.found[look.at].kind);
+      ++moving;
+    } else {
+      stay.push_back(look.at);
+    }
   }
-  for (const Look& look : looks) stay.push_back(look.at);
   std::sort(stay.begin(), stay.end());
-  const std::uint64_t settled = result.found.size() - stay.size();
+  const std::uint64_t settled = result.found.size() - stay.size() - moving;
   std::vector<Difference> found;
   RowBatch kept;
   kept.set_columns(result.keys.columns());
@@ -198,12 +229,35 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result) 
   }
   result.found = std::move(found);
   result.keys = std::move(kept);
+  say_what_is_open(route, result, moving);
   return settled;
+}
+
+void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
+                               std::uint64_t moving) {
+  if (moving > 0) {
+    result.complete = false;
+    result.error =
+        fmt::format("{}: {} rows that differ keep changing, or their changes are not relayed",
+                    route.name, moving);
+    result.remedy =
+        "see with `migrate status PLAN` whether the relay keeps up, and with `migrate rejects "
+        "PLAN` whether the target refuses them; then run the same command again";
+  } else if (result.not_looked_at > 0) {
+    result.complete = false;
+    result.error = fmt::format(
+        "{}: {} of the rows that differ were not looked at again: their changes may be "
+        "on their way",
+        route.name, result.not_looked_at);
+    result.remedy =
+        "run the same command again while nobody writes to the source; rows are looked at again "
+        "by keys of whole numbers, bytes or text, and up to 100,000 of them";
+  }
 }
 
 std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, bool extras) {
   open();
-  const Keys keys(route, result.keys);
+  const Keys keys(route, endpoints_, result.keys);
   std::vector<Look> looks;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (!extras && result.found[at].kind == DifferenceKind::extra) continue;
@@ -226,25 +280,50 @@ std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, 
   return settle(route, result);
 }
 
+// The names of the keys that change. any: an entry may be of any row.
+std::set<std::string> Recheck::pending(const ComparedTable& table, bool& any) {
+  const CaptureDialect& capture = source_.session().dialect().capture();
+  std::vector<Key> keys;
+  for (const auto& row_key : feed_.pending(source_.session(), table.route.name)) {
+    any = any || !row_key;
+    if (row_key) keys.push_back(capture.decode(table.route.read.key, *row_key));
+  }
+  std::set<std::string> names;
+  try {
+    // By way of the cells, so that they are spelled as the keys of what was found are.
+    RowBatch cells;
+    cells.set_columns(table.route.read.key.size());
+    source_->key_cells(table.source, keys, cells_layout(), cells);
+    for (const Key& key : source_->keys_of(table.source, cells)) names.insert(encode_key(key));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
+    any = true;  // a key that has no form as cells: which one it is cannot be told
+  }
+  return names;
+}
+
 void Recheck::look(const ComparedTable& table, const Keys& keys, TableComparison& result,
                    std::vector<Look>& looks) {
+  followed_();
+  bool any = false;
+  std::set<std::string> changing = pending(table, any);
   for (std::size_t first = 0; first < looks.size(); first += kKeysPerRead) {
     interrupt_.check();
     look_at_some(table, keys, result,
                  std::span(looks).subspan(first, std::min(kKeysPerRead, looks.size() - first)));
+  }
+  changing.merge(pending(table, any));
+  followed_();
+  for (Look& look : looks) {
+    if (any || changing.contains(look.name)) look.alike = 0;
   }
   std::erase_if(looks, [](const Look& look) { return look.equal; });
 }
 
 void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
                            std::span<Look> looks) {
-  const TableRoute& route = table.route;
   const std::vector<Key> target_keys = target_->keys_of(table.target, keys.of_target(looks));
   const std::vector<Key> source_keys = source_->keys_of(table.source, keys.of_source(looks));
-  std::vector<std::string> row_keys;
-  for (const Key& key : source_keys) {
-    row_keys.push_back(source_.session().dialect().capture().encode(route.read.key, key));
-  }
   const auto of_source = [&] {
     const auto rows = source_->read_keys(table.source, source_keys, cells_layout());
     return RowSet(table, *rows, &table.transcoder);
@@ -253,10 +332,7 @@ void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableCo
     const auto rows = target_->read_keys(table.target, target_keys, cells_layout());
     return RowSet(table, *rows, nullptr);
   };
-  const auto pending = [&] { return feed_.pending(source_.session(), route.name, row_keys); };
-  const std::vector<bool> pending_before = pending();
   const RowSet before = of_source(), there = of_target(), after = of_source();
-  const std::vector<bool> pending_after = pending();
   RowBatch names;
   for (const Look& look : looks) table.spread_key(result.keys, result.keys.row(look.at), names);
   for (std::size_t at = 0; at < looks.size(); ++at) {
@@ -271,9 +347,8 @@ void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableCo
     ++counter(result, now->kind);
     now->key = std::move(known.key);
     known = *std::move(now);
-    const bool at_rest =
-        !pending_before[at] && !pending_after[at] && same_row(table, before.find(key), source);
-    look.alike = at_rest ? look.alike + 1 : 0;
+    look.name = encode_key(source_keys[at]);
+    look.alike = same_row(table, before.find(key), source) ? look.alike + 1 : 0;
   }
 }
 

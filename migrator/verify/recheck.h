@@ -5,8 +5,12 @@
 // the relay has brought it there. So a difference counts as a mismatch only if it stays: looked at
 // after each of the plan's waits, with the row of the source read before and after that of the
 // target and the same both times, and no change of its key in the journal in front of or behind
-// them. Rows that keep changing are looked at for a while longer; where rows then still have not
-// come to rest, the table is not verified.
+// them. Rows that keep changing are looked at for a while longer; those that then still have not
+// come to rest are no mismatches, and the table is not verified, either.
+//
+// A row is looked for by its key as the comparison has it. Where that may not be the spelling that
+// finds it (a UUID in capitals in SQLite, a date that is a text on one side), its differences stay
+// as they were found, and are counted as not looked at again.
 //
 // Repair is the same act as everything else that writes to the target: the keys go into the
 // journal, and the relay copies their rows as they are then.
@@ -16,7 +20,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "migrator/capture/change_feed.h"
@@ -27,33 +34,43 @@ namespace migrator {
 
 class Recheck {
  public:
+  // followed: throws if no relay is at work any more.
   Recheck(const Endpoints& endpoints, Interrupt& interrupt, const ChangeFeed& feed,
-          std::vector<std::chrono::milliseconds> waits)
-      : endpoints_(endpoints), interrupt_(interrupt), feed_(feed), waits_(std::move(waits)) {}
+          std::vector<std::chrono::milliseconds> waits, std::function<void()> followed)
+      : endpoints_(endpoints),
+        interrupt_(interrupt),
+        feed_(feed),
+        waits_(std::move(waits)),
+        followed_(std::move(followed)) {}
 
-  // Leaves in `result` what stays, with the counters of it. Returns how many settled. Throws
-  // Error(transient) where rows did not come to rest. Rows whose key cannot be looked for on the
-  // other side stay as they are.
+  // Leaves in `result` what stays, with the counters of it. Returns how many settled. Where some
+  // did not come to rest, or were not looked at, it is not complete and has an error that says so.
   std::uint64_t settle(const TableRoute& route, TableComparison& result);
 
   // Has the rows found copied again, and those that only the target has deleted where `extras` is
-  // set; then settle(), whose result it gives: those that are equal now.
+  // set; then settle(), whose result it gives: those that are equal now. Rows that cannot be looked
+  // for are left alone.
   std::uint64_t repair(const TableRoute& route, TableComparison& result, bool extras);
 
  private:
   struct Look;
   class Keys;
 
+  static void say_what_is_open(const TableRoute& route, TableComparison& result,
+                               std::uint64_t moving);
+
   void open();
   void look(const ComparedTable& table, const Keys& keys, TableComparison& result,
             std::vector<Look>& looks);
   void look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
                     std::span<Look> looks);
+  std::set<std::string> pending(const ComparedTable& table, bool& any);
 
   const Endpoints& endpoints_;
   Interrupt& interrupt_;
   const ChangeFeed& feed_;
   const std::vector<std::chrono::milliseconds> waits_;
+  const std::function<void()> followed_;
   Opened<Source> source_, target_;
 };
 
