@@ -593,8 +593,10 @@ std::vector<TableComparison> MigrationRun::verify(
   }
   Verification verification(
       plan_, endpoints_, interrupt_, store(), followed ? &live_->journal() : nullptr,
-      [&] {
-        if (background) background->rethrow();
+      [&]() -> std::uint64_t {
+        if (!background) return 0;
+        background->rethrow();
+        return background->progress().entries;
       },
       followed ? std::string(name(live_->phase())) : "");
   auto results = verification.run(sides().routes, options, tick);

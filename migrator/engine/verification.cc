@@ -94,14 +94,14 @@ std::vector<TableComparison> Verification::run(
       result = verify(route, options, tick);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
-      followed_();
+      relayed_();
       result = {};
       result.table = route.name;
       result.error = error.what();
       result.remedy = error.remedy();
     }
     // What was equal while nobody followed the changes is no pass.
-    followed_();
+    relayed_();
     write_down(result);
     log.append(log_lines(result));
     const std::size_t kept = std::min<std::size_t>(result.found.size(), plan_.verify.sample_log);
@@ -121,15 +121,17 @@ TableComparison Verification::verify(const TableRoute& route, const VerifyOption
   const std::size_t keep = feed_ == nullptr
                                ? plan_.verify.sample_log
                                : std::max<std::size_t>(plan_.verify.sample_log, kLookedAtAgain);
+  const std::uint64_t relayed_before = relayed_();
   Comparer comparer(endpoints_, interrupt_, keep);
   TableComparison result = comparer.compare(route, tick);
   if (feed_ == nullptr) return result;
-  Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck, followed_);
-  result.in_flux = recheck.settle(route, result);
+  Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck, [this] { relayed_(); });
+  const auto quiet = [&] { return recheck.nothing_pending(route) && relayed_() == relayed_before; };
+  result.in_flux = recheck.settle(route, result, quiet);
   if (options.repair == VerifyOptions::Repair::none || result.found.empty()) return result;
   const std::size_t wrong = result.found.size();
   result.repaired =
-      recheck.repair(route, result, options.repair == VerifyOptions::Repair::with_extra);
+      recheck.repair(route, result, options.repair == VerifyOptions::Repair::with_extra, quiet);
   store_.add_event({Clock::now(), "repaired", route.name,
                     fmt::format("{} of {} rows that differed", result.repaired, wrong)});
   return result;

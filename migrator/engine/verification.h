@@ -4,6 +4,7 @@
 // Threads: none of its own beyond the Comparer's.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -30,16 +31,17 @@ struct VerifyOptions {
 class Verification {
  public:
   // feed: of the changes that a relay is bringing over meanwhile; null where none are followed.
-  // followed: throws if that relay has given up. phase: for the log.
+  // relayed: how many changes that relay has brought over; throws if it has given up. phase: for
+  // the log.
   Verification(const Plan& plan, const Endpoints& endpoints, Interrupt& interrupt,
-               CheckpointStore& store, const ChangeFeed* feed, std::function<void()> followed,
-               std::string phase)
+               CheckpointStore& store, const ChangeFeed* feed,
+               std::function<std::uint64_t()> relayed, std::string phase)
       : plan_(plan),
         endpoints_(endpoints),
         interrupt_(interrupt),
         store_(store),
         feed_(feed),
-        followed_(std::move(followed)),
+        relayed_(std::move(relayed)),
         phase_(std::move(phase)) {}
 
   // Table by table. Errors of one table are in its result, and the others go on; but a stop ends
@@ -61,7 +63,7 @@ class Verification {
   Interrupt& interrupt_;
   CheckpointStore& store_;
   const ChangeFeed* const feed_;
-  const std::function<void()> followed_;
+  const std::function<std::uint64_t()> relayed_;
   const std::string phase_;
 };
 

@@ -124,8 +124,9 @@ std::unique_ptr<Target> Shim::Body::open_target(Side side) const {
   SessionOptions session = session_options();
   session.application = false;  // it writes rows as the relay does
   // Who waits for the relay's row locks with locks of its own makes the relay wait, too, and longer
-  // still where that is a circle. The journal has the row: it gives way.
-  session.lock_timeout = inline_lock_wait();
+  // still where that is a circle. The journal has the row: it gives way. (Not where there is one
+  // lock for all: they queue for it, and hold none.)
+  if (!at.adapter->dialect().row_lock().empty()) session.lock_timeout = inline_lock_wait();
   auto opened = at.adapter->open_target(Url::parse(at.url), session);
   if (const auto routes = inline_routes()) {
     for (const auto& [name, way] : routes->ways) opened->prepare_single(way.route.write);

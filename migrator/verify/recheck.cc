@@ -181,7 +181,8 @@ void Recheck::open() {
   target_.registration = interrupt_.watch(target_.session());
 }
 
-std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result) {
+std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
+                              const std::function<bool()>& quiet) {
   if (result.found.empty()) return 0;
   open();
   const ComparedTable table(route,
@@ -229,12 +230,12 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result) 
   }
   result.found = std::move(found);
   result.keys = std::move(kept);
-  say_what_is_open(route, result, moving);
+  say_what_is_open(route, result, moving, quiet);
   return settled;
 }
 
 void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
-                               std::uint64_t moving) {
+                               std::uint64_t moving, const std::function<bool()>& quiet) {
   if (moving > 0) {
     result.complete = false;
     result.error =
@@ -243,7 +244,7 @@ void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
     result.remedy =
         "see with `migrate status PLAN` whether the relay keeps up, and with `migrate rejects "
         "PLAN` whether the target refuses them; then run the same command again";
-  } else if (result.not_looked_at > 0) {
+  } else if (result.not_looked_at > 0 && !quiet()) {
     result.complete = false;
     result.error = fmt::format(
         "{}: {} of the rows that differ were not looked at again: their changes may be "
@@ -255,7 +256,8 @@ void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
   }
 }
 
-std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, bool extras) {
+std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, bool extras,
+                              const std::function<bool()>& quiet) {
   open();
   const Keys keys(route, endpoints_, result.keys);
   std::vector<Look> looks;
@@ -277,7 +279,12 @@ std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, 
       throw;
     }
   }
-  return settle(route, result);
+  return settle(route, result, quiet);
+}
+
+bool Recheck::nothing_pending(const TableRoute& route) {
+  open();
+  return feed_.pending(source_.session(), route.name).empty();
 }
 
 // The names of the keys that change. any: an entry may be of any row.

@@ -44,20 +44,26 @@ class Recheck {
         followed_(std::move(followed)) {}
 
   // Leaves in `result` what stays, with the counters of it. Returns how many settled. Where some
-  // did not come to rest, or were not looked at, it is not complete and has an error that says so.
-  std::uint64_t settle(const TableRoute& route, TableComparison& result);
+  // did not come to rest, or were not looked at although there were changes, it is not complete and
+  // has an error that says so. quiet: whether there was no change since before the comparison.
+  std::uint64_t settle(const TableRoute& route, TableComparison& result,
+                       const std::function<bool()>& quiet);
 
   // Has the rows found copied again, and those that only the target has deleted where `extras` is
   // set; then settle(), whose result it gives: those that are equal now. Rows that cannot be looked
   // for are left alone.
-  std::uint64_t repair(const TableRoute& route, TableComparison& result, bool extras);
+  std::uint64_t repair(const TableRoute& route, TableComparison& result, bool extras,
+                       const std::function<bool()>& quiet);
+
+  // No change of the table is in the journal now.
+  bool nothing_pending(const TableRoute& route);
 
  private:
   struct Look;
   class Keys;
 
   static void say_what_is_open(const TableRoute& route, TableComparison& result,
-                               std::uint64_t moving);
+                               std::uint64_t moving, const std::function<bool()>& quiet);
 
   void open();
   void look(const ComparedTable& table, const Keys& keys, TableComparison& result,

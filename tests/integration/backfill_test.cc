@@ -212,7 +212,10 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
   EXPECT_THAT(keys_of(verified), ElementsAre("equal", "tables"));
   EXPECT_THAT(keys_of(verified["tables"][0]),
               ElementsAre("complete", "differences", "differing", "equal", "error", "extra",
-                          "missing", "remedy", "rows_source", "rows_target", "seconds", "table"));
+                          "in_flux", "missing", "not_looked_at", "remedy", "repaired",
+                          "rows_source", "rows_target", "seconds", "table"));
+  EXPECT_THAT(keys_of(keys({"mismatches", "plan.yaml", "--json"})),
+              ElementsAre("mismatches", "open"));
   const json status = keys({"status", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(status), status_keys);
   EXPECT_THAT(keys_of(status["tables"][0]),

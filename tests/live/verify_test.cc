@@ -166,7 +166,7 @@ TEST(VerifyByAnOddKey, NothingSettlesThatWasNotLookedAt) {
     std::vector<std::string> command{"verify", "plan.yaml", "--json"};
     if (*repair) command.emplace_back(repair);
     const CommandResult result = trial.migrate(command);
-    EXPECT_EQ(result.status, 1) << shown(result);
+    EXPECT_EQ(result.status, 3) << shown(result);
     const json table = document(result)["tables"][0];
     EXPECT_EQ(table["missing"], 1) << table;
     EXPECT_EQ(table["differing"], 1) << table;
@@ -174,6 +174,29 @@ TEST(VerifyByAnOddKey, NothingSettlesThatWasNotLookedAt) {
     EXPECT_EQ(table["in_flux"], 0) << table;
   }
   EXPECT_EQ(trial.target.value("SELECT COUNT(*) FROM t"), "2");
+}
+
+// What the target does not take stays in the journal, and so never comes to rest: that is said, and
+// hides no other row.
+TEST(VerifyBesideRejects, OtherMismatchesAreFoundAllTheSame) {
+  MigrationCase trial(ServerKind::postgres, ServerKind::mariadb);
+  trial.source.exec(
+      "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, d double precision);"
+      "INSERT INTO t VALUES (1, 1.5), (2, 2.5), (3, 3.5);");
+  trial.plan(MigrationCase::tables({"t"}), "capture: trigger\nverify: {recheck: [10ms]}\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  trial.source.exec("UPDATE t SET d = 'NaN' WHERE id = 1;");
+  trial.target.exec("DELETE FROM t WHERE id = 3;");
+  const CommandResult result = trial.migrate({"verify", "plan.yaml", "--json"});
+  EXPECT_EQ(result.status, 1) << shown(result);
+  const json table = document(result)["tables"][0];
+  EXPECT_EQ(table["complete"], false) << table;
+  EXPECT_EQ(table["missing"], 1) << table;
+  EXPECT_EQ(table["differing"], 0) << table;
+  EXPECT_NE(table["remedy"].get<std::string>().find("migrate rejects"), std::string::npos);
+  const json listed = document(trial.migrate({"mismatches", "plan.yaml", "--json"}));
+  EXPECT_EQ(listed["open"], 1);
+  EXPECT_EQ(listed["mismatches"][0]["key"], json::array({3}));
 }
 
 TEST(VerifyWithoutCapture, ARepairNeedsAJournal) {
