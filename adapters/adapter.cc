@@ -122,6 +122,10 @@ void Session::drop_sent() noexcept {
   sent_error_ = nullptr;
 }
 
+RangeDigest Source::digest(const ReadSpec& spec, const KeyRange&, const DigestForm&) {
+  throw Error(ErrorKind::invariant, "there is no digest of " + spec.table.text());
+}
+
 void Source::send_read(const ReadSpec& spec, const Key& key, const RowLayout& layout) {
   session().send_work([&] {
     Result result;

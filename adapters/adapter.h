@@ -188,6 +188,8 @@ enum class ReadOrder {
   canonical,
 };
 
+inline constexpr const char* kCanonicalOrder = "canonical";
+
 // A stream of the rows of one range. Destroying it before the end cancels the rest; within a
 // transaction or snapshot that may end with it: roll back, and begin anew.
 class RowStream {
@@ -204,6 +206,22 @@ class RowStream {
 struct AccessPath {
   bool by_index = false;    // a range of the key is read by an index, without a sort
   std::string description;  // the engine's own words
+};
+
+// How a server can reduce the rows of a table to a digest. Two sources whose forms are equal
+// compute the same digest of rows that are equal.
+struct DigestForm {
+  std::string algorithm;
+  std::vector<std::string> column_types;
+  bool operator==(const DigestForm&) const = default;
+};
+
+// Rows of a range, reduced: their number, and the sum over them of a hash of each, of 128 bits. A
+// sum, so that neither their order matters nor two rows that are alike cancel each other.
+struct RangeDigest {
+  std::uint64_t rows = 0;
+  std::string sum;
+  bool operator==(const RangeDigest&) const = default;
 };
 
 class Source {
@@ -228,10 +246,24 @@ class Source {
   virtual std::uint64_t null_keys(const ReadSpec& spec) = 0;
   virtual std::uint64_t count(const ReadSpec& spec, const KeyRange& range) = 0;  // honours `where`
 
+  // The order that decides which rows a range holds, by a name: kCanonicalOrder where it is that of
+  // ReadOrder::canonical, "" where it may be like no other's. Where both sides call it by the same
+  // name, a range means the same rows on both.
+  virtual std::string range_order(const ReadSpec& spec) = 0;
+
   // The rows of the range, in one statement and so of one moment.
   virtual std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                           const RowLayout& layout,
                                           ReadOrder order = ReadOrder::any) = 0;
+
+  // --- rows that are reduced where they are
+
+  // Best first; none where this engine cannot, or not for these columns. Equal values
+  // may hash differently where they are spelled differently (JSON); those that differ never hash
+  // alike, but by a chance of 1 in 2^128.
+  virtual std::vector<DigestForm> digest_forms(const ReadSpec&) { return {}; }
+  // In one statement; honours `where`.
+  virtual RangeDigest digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form);
 
   // --- single rows, by keys as nth_key() and CaptureDialect::decode() give them
 

@@ -141,9 +141,30 @@ CREATE TABLE mismatches (
 CREATE INDEX mismatches_open ON mismatches (table_name) WHERE open = 1;
 )sql";
 
+// value_pairs: as a key of texts, the source's and the target's of each column in turn.
+constexpr char kVersion3[] = R"sql(
+ALTER TABLE mismatches ADD COLUMN value_pairs TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE mismatches ADD COLUMN phase TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE verify_progress (
+  table_name TEXT PRIMARY KEY,
+  begun INTEGER NOT NULL,
+  upto TEXT NOT NULL,
+  rows_source INTEGER NOT NULL CHECK (rows_source >= 0),
+  rows_target INTEGER NOT NULL CHECK (rows_target >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE digest_key (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  key TEXT NOT NULL
+) STRICT;
+INSERT INTO digest_key (only, key) VALUES (1, lower(hex(randomblob(16))));
+)sql";
+
 constexpr std::array kMigrations = {
     SchemaMigration{1, kVersion1},
     SchemaMigration{2, kVersion2},
+    SchemaMigration{3, kVersion3},
 };
 
 }  // namespace

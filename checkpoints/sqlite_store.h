@@ -86,6 +86,11 @@ class SqliteStore final : public CheckpointStore {
   void put_verify(const VerifyOutcome& outcome) override;
   std::vector<VerifyOutcome> verify_outcomes() override;
   void void_verify() override;
+  void settle_mismatches(const std::string& table, const std::vector<Key>& keys) override;
+  void put_verify_progress(const VerifyProgress& progress) override;
+  void clear_verify_progress(const std::string& table) override;
+  std::vector<VerifyProgress> verify_progress() override;
+  std::string digest_key() override;
   void put_mismatches(const std::string& table, const std::vector<Mismatch>& found,
                       bool whole) override;
   std::vector<Mismatch> mismatches(const std::string& table, bool open_only,

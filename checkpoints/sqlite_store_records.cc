@@ -33,10 +33,12 @@ Reject reject_of(const Statement::Run& run) {
 }
 
 constexpr std::string_view kMismatch =
-    "SELECT id, table_name, key, kind, columns, found, seen, open, resolution FROM mismatches"
+    "SELECT id, table_name, key, kind, columns, found, seen, open, resolution,"
+    " value_pairs, phase FROM mismatches"
     " WHERE id = ?1";
 constexpr std::string_view kMismatches =
-    "SELECT id, table_name, key, kind, columns, found, seen, open, resolution FROM mismatches"
+    "SELECT id, table_name, key, kind, columns, found, seen, open, resolution,"
+    " value_pairs, phase FROM mismatches"
     " WHERE (?1 = '' OR table_name = ?1) AND open >= ?2 ORDER BY id LIMIT ?3";
 
 // Names of columns, which may hold any character: as a JSON array, like a key of texts.
@@ -50,6 +52,24 @@ std::vector<std::string> decode_names(const std::string& text) {
   return names;
 }
 
+std::string encode_values(const std::vector<Mismatch::Values>& values) {
+  Key flat;
+  for (const Mismatch::Values& one : values) {
+    flat.emplace_back(one.source);
+    flat.emplace_back(one.target);
+  }
+  return encode_key(flat);
+}
+
+std::vector<Mismatch::Values> decode_values(const std::string& text) {
+  std::vector<Mismatch::Values> values;
+  const Key flat = decode_key(text);
+  for (std::size_t at = 0; at + 1 < flat.size(); at += 2) {
+    values.push_back({as_text(flat[at]), as_text(flat[at + 1])});
+  }
+  return values;
+}
+
 Mismatch mismatch_of(const Statement::Run& run) {
   Mismatch mismatch;
   mismatch.id = run.integer(0);
@@ -61,6 +81,8 @@ Mismatch mismatch_of(const Statement::Run& run) {
   mismatch.seen = run.time(6);
   mismatch.open = run.boolean(7);
   mismatch.resolution = run.text(8);
+  mismatch.values = decode_values(run.text(9));
+  mismatch.phase = run.text(10);
   return mismatch;
 }
 
@@ -196,8 +218,48 @@ void SqliteStore::put_verify(const VerifyOutcome& outcome) {
 }
 
 void SqliteStore::void_verify() {
-  write(Durability::power_loss,
-        [&] { prepared("UPDATE verify_outcomes SET complete = 0 WHERE complete = 1").execute(); });
+  write(Durability::power_loss, [&] {
+    prepared("UPDATE verify_outcomes SET complete = 0 WHERE complete = 1").execute();
+    prepared("DELETE FROM verify_progress").execute();
+  });
+}
+
+void SqliteStore::put_verify_progress(const VerifyProgress& progress) {
+  write(Durability::process_kill, [&] {
+    prepared(
+        "INSERT INTO verify_progress (table_name, begun, upto, rows_source, rows_target)"
+        " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (table_name) DO UPDATE SET begun = "
+        "excluded.begun,"
+        " upto = excluded.upto, rows_source = excluded.rows_source,"
+        " rows_target = excluded.rows_target")
+        .execute(progress.table, progress.begun, encode_key(progress.upto), progress.rows_source,
+                 progress.rows_target);
+  });
+}
+
+void SqliteStore::clear_verify_progress(const std::string& table) {
+  write(Durability::process_kill,
+        [&] { prepared("DELETE FROM verify_progress WHERE table_name = ?1").execute(table); });
+}
+
+std::vector<VerifyProgress> SqliteStore::verify_progress() {
+  std::lock_guard guard(mutex_);
+  std::vector<VerifyProgress> found;
+  for (auto run = prepared("SELECT table_name, begun, upto, rows_source, rows_target"
+                           " FROM verify_progress ORDER BY table_name")
+                      .run();
+       run.row();) {
+    found.push_back(
+        {run.text(0), run.time(1), decode_key(run.text(2)), run.count(3), run.count(4)});
+  }
+  return found;
+}
+
+std::string SqliteStore::digest_key() {
+  std::lock_guard guard(mutex_);
+  auto run = prepared("SELECT key FROM digest_key").run();
+  if (!run.row()) throw Error(ErrorKind::invariant, "the checkpoint has no key for digests");
+  return run.text(0);
 }
 
 std::vector<VerifyOutcome> SqliteStore::verify_outcomes() {
@@ -221,17 +283,30 @@ void SqliteStore::put_mismatches(const std::string& table, const std::vector<Mis
     const Clock::time_point now = Clock::now();
     for (const Mismatch& one : found) {
       prepared(
-          "INSERT INTO mismatches (table_name, key, kind, columns, found, seen, open, resolution)"
-          " VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1, '') ON CONFLICT (table_name, key) DO UPDATE"
-          " SET kind = excluded.kind, columns = excluded.columns, seen = excluded.seen, open = 1,"
-          " resolution = ''")
-          .execute(table, encode_key(one.key), one.kind, encode_names(one.columns), now);
+          "INSERT INTO mismatches (table_name, key, kind, columns, found, seen, open, resolution,"
+          " value_pairs, phase) VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1, '', ?6, ?7)"
+          " ON CONFLICT (table_name, key) DO UPDATE SET kind = excluded.kind,"
+          " columns = excluded.columns, seen = excluded.seen, open = 1, resolution = '',"
+          " value_pairs = excluded.value_pairs, phase = excluded.phase")
+          .execute(table, encode_key(one.key), one.kind, encode_names(one.columns), now,
+                   encode_values(one.values), one.phase);
     }
     if (!whole) return;
     prepared(
         "UPDATE mismatches SET open = 0, resolution = 'equal at a later verify'"
         " WHERE table_name = ?1 AND open = 1 AND seen < ?2")
         .execute(table, now);
+  });
+}
+
+void SqliteStore::settle_mismatches(const std::string& table, const std::vector<Key>& keys) {
+  write(Durability::process_kill, [&] {
+    for (const Key& key : keys) {
+      prepared(
+          "UPDATE mismatches SET open = 0, resolution = 'equal when it was looked at again'"
+          " WHERE table_name = ?1 AND key = ?2 AND open = 1")
+          .execute(table, encode_key(key));
+    }
   });
 }
 

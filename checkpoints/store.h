@@ -100,7 +100,14 @@ struct Mismatch {
   Key key;                           // in the target's types
   std::string kind;                  // "missing", "extra", "differs"
   std::vector<std::string> columns;  // that differ, by the source's names
-  Clock::time_point found, seen;     // for the first and for the last time
+  // Of these columns, in their order: both sides' values, or keyed digests of them.
+  struct Values {
+    std::string source, target;
+    bool operator==(const Values&) const = default;
+  };
+  std::vector<Values> values;
+  std::string phase;              // of the migration, when it was seen last; "" if none
+  Clock::time_point found, seen;  // for the first and for the last time
   bool open = true;
   std::string resolution;  // why it is no longer open
 };
@@ -113,6 +120,14 @@ struct VerifyOutcome {
   std::uint64_t in_flux = 0;  // rows that were different at first, and then were not
 
   bool passed() const { return complete && missing + extra + differing == 0; }
+};
+
+// How far a verify has come that has not ended: up to this key the table was found equal.
+struct VerifyProgress {
+  std::string table;
+  Clock::time_point begun;
+  Key upto;  // of the source
+  std::uint64_t rows_source = 0, rows_target = 0;
 };
 
 // How a running command can be steered: see `migrate pause|resume|set`.
@@ -173,13 +188,21 @@ class CheckpointStore {
 
   virtual void put_verify(const VerifyOutcome& outcome) = 0;  // the latest one a table is kept
   virtual std::vector<VerifyOutcome> verify_outcomes() = 0;
-  // Rows are being copied, or repaired: no verify of before says how they are now.
+  // Rows are being copied, or repaired: no verify of before says how they are now, nor does one
+  // that has not ended.
   virtual void void_verify() = 0;
+  virtual void put_verify_progress(const VerifyProgress& progress) = 0;
+  virtual void clear_verify_progress(const std::string& table) = 0;
+  virtual std::vector<VerifyProgress> verify_progress() = 0;
+  // A secret of this store, 32 hex digits: what values are digested with.
+  virtual std::string digest_key() = 0;
 
   // What a verify of this table has found. Those that are open and were not found again are settled
   // as equal, if it was a `whole` one.
   virtual void put_mismatches(const std::string& table, const std::vector<Mismatch>& found,
                               bool whole) = 0;
+  // Of these rows nothing differs any more.
+  virtual void settle_mismatches(const std::string& table, const std::vector<Key>& keys) = 0;
   virtual std::vector<Mismatch> mismatches(const std::string& table = "", bool open_only = true,
                                            std::size_t limit = 1000) = 0;
   virtual std::optional<Mismatch> mismatch(std::int64_t id) = 0;

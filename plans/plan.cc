@@ -118,13 +118,12 @@ void add_table(const TablePlan& table, std::vector<std::string>& lines) {
 std::vector<std::string> meaning(const Plan& plan) {
   // A key that a later version adds must not add a line for its default: plans of running
   // migrations would seem to have changed with an upgrade.
-  std::vector<std::string> lines = {
-      "capture = " + spell_value(plan.capture),
-      "name = " + spell_value(plan.name),
-      "source = " + spell_value(spell_url(plan.source_url)),
-      "target = " + spell_value(spell_url(plan.target_url)),
-  };
-  if (plan.inline_writes) lines.insert(lines.begin() + 1, "inline_writes = true");
+  std::vector<std::string> lines;
+  lines.push_back("capture = " + spell_value(plan.capture));
+  if (plan.inline_writes) lines.emplace_back("inline_writes = true");
+  lines.push_back("name = " + spell_value(plan.name));
+  lines.push_back("source = " + spell_value(spell_url(plan.source_url)));
+  lines.push_back("target = " + spell_value(spell_url(plan.target_url)));
   std::vector<const TablePlan*> tables;
   for (const TablePlan& table : plan.tables) tables.push_back(&table);
   std::sort(tables.begin(), tables.end(),

@@ -50,6 +50,7 @@ inline constexpr std::uint64_t kChunkTargetMsMax = 600'000;
 inline constexpr std::uint64_t kChunkRowsMax = 10'000'000;
 inline constexpr std::uint64_t kChunkBytesMin = std::uint64_t{1} << 10;
 inline constexpr std::uint64_t kChunkBytesMax = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kRangeRowsMax = 10'000'000;
 inline constexpr std::uint64_t kRowsPerSecondMax = 1'000'000'000;
 inline constexpr std::uint64_t kBytesPerSecondMax = std::uint64_t{1} << 40;
 
@@ -73,6 +74,7 @@ struct VerifyPlan {
                                                  std::chrono::milliseconds(500),
                                                  std::chrono::milliseconds(5000)};
   bool show_values = false;
+  std::uint64_t range_rows = 50'000;  // compared as a whole, and again row by row where it differs
   bool operator==(const VerifyPlan&) const = default;
 };
 

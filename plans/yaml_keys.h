@@ -25,7 +25,8 @@ inline constexpr std::array<std::string_view, 6> kBackfill = {
 inline constexpr std::array<std::string_view, 3> kChunk = {"target_ms", "max_rows", "max_bytes"};
 inline constexpr std::array<std::string_view, 4> kThrottle = {"max_lag", "max_active_sessions",
                                                               "max_lock_waits", "window"};
-inline constexpr std::array<std::string_view, 3> kVerify = {"recheck", "sample_log", "show_values"};
+inline constexpr std::array<std::string_view, 4> kVerify = {"range_rows", "recheck", "sample_log",
+                                                            "show_values"};
 }  // namespace keys
 
 inline constexpr Section kPlanSection{"", keys::kPlan};

@@ -413,6 +413,7 @@ class PlanReader {
     if (const Field recheck = fields.find("recheck"); recheck.node) {
       plan.recheck = read_recheck(recheck);
     }
+    number(fields, "range_rows", 1, kRangeRowsMax, plan.range_rows);
     number(fields, "sample_log", 0, kSampleLogMax, plan.sample_log);
     if (const Field show = fields.find("show_values"); show.node) {
       plan.show_values = values_.read_boolean(show);

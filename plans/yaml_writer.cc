@@ -238,6 +238,9 @@ void add_verify(const VerifyPlan& plan, std::string& yaml) {
   const VerifyPlan standard;
   if (plan == standard) return;
   yaml += "\nverify:\n";
+  if (plan.range_rows != standard.range_rows) {
+    yaml += fmt::format("  range_rows: {}\n", plan.range_rows);
+  }
   if (plan.recheck != standard.recheck) {
     std::vector<std::string> waits;
     for (const auto wait : plan.recheck) waits.push_back(spell_duration(wait));

@@ -17,7 +17,7 @@ set -euo pipefail
 build_packages=(
   git ca-certificates g++ cmake ninja-build pkg-config ccache
   libpq-dev default-libmysqlclient-dev libsqlite3-dev
-  libboost-program-options-dev libspdlog-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev)
+  libboost-program-options-dev libspdlog-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev libssl-dev)
 demo_packages=(sqlite3)
 test_packages=(libgtest-dev libgmock-dev sqlite3 postgresql mariadb-server mariadb-client python3 procps spin)
 lint_packages=(clang-format clang-tidy shellcheck)

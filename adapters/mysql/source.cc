@@ -8,6 +8,7 @@
 #include "adapters/codec.h"
 #include "adapters/key_cells.h"
 #include "adapters/mysql/codec.h"
+#include "adapters/mysql/digest.h"
 #include "adapters/mysql/errors.h"
 #include "adapters/mysql/key_range.h"
 #include "adapters/mysql/row_stream.h"
@@ -190,6 +191,53 @@ std::uint64_t MysqlSource::count(const ReadSpec& spec, const KeyRange& range) {
   const Result result =
       session_.query("SELECT COUNT(*)" + from(spec) + where_clause(condition, spec.where));
   return static_cast<std::uint64_t>(as_integer(result.rows.at(0).at(0)));
+}
+
+std::string MysqlSource::range_order(const ReadSpec& spec) {
+  std::string order = kCanonicalOrder;
+  for (const Column& column : spec.key) {
+    const NativeType native = parse_native_type(column.native_type);
+    // Of these the server's order is that of their position, or of other bytes than their text's.
+    const bool own = native.base == Base::enumeration || native.base == Base::set ||
+                     native.base == Base::uuid || native.base == Base::inet;
+    const bool text = native.is_text() || native.base == Base::json;
+    if (!own && (!text || (orders_by_bytes(column) && column.type.kind == TypeKind::text))) {
+      continue;
+    }
+    if (native.base == Base::geometry || native.base == Base::unknown) return "";
+    // A collation's name says how it orders, on every version of the server.
+    order += fmt::format(" {}:{}:{}:{}", column.name.size(), native.is_text() ? "text" : "own",
+                         column.native_type, column.collation);
+  }
+  return order;
+}
+
+std::vector<DigestForm> MysqlSource::digest_forms(const ReadSpec& spec) {
+  if (!has_digest(spec.columns)) return {};
+  return {{kSha1Digest, wire_layout(spec.columns).column_types}};
+}
+
+// The variable, so that the hash is computed once a row: of a derived table's column the server
+// makes its expression again, once for each use.
+RangeDigest MysqlSource::digest(const ReadSpec& spec, const KeyRange& range,
+                                const DigestForm& form) {
+  if (digest_forms(spec) != std::vector{form}) return Source::digest(spec, range, form);
+  session_.prepare_for_read(false);
+  const Result result = session_.query(
+      "SELECT COUNT(*), COUNT(@_migrator_digest := SHA1(" + digest_form(spec.columns) +
+      ")), SUM(CAST(CONV(LEFT(@_migrator_digest, 16), 16, 10) AS UNSIGNED)), "
+      "SUM(CAST(CONV(RIGHT(@_migrator_digest, 16), 16, 10) AS UNSIGNED))" +
+      from(spec) + where_clause(range_condition(key_columns(spec.key), range), spec.where));
+  const std::vector<Value>& row = result.rows.at(0);
+  RangeDigest digest{static_cast<std::uint64_t>(as_integer(row[0])), ""};
+  if (as_integer(row[1]) != as_integer(row[0])) {
+    throw Error(ErrorKind::data,
+                "rows of " + spec.table.text() + " are larger than the server lets a value be")
+        .table(spec.table.text())
+        .remedy("raise max_allowed_packet, or verify with --mode stream");
+  }
+  if (digest.rows > 0) digest.sum = as_text(row[2]) + " " + as_text(row[3]);
+  return digest;
 }
 
 std::unique_ptr<RowStream> MysqlSource::read(const ReadSpec& spec, const KeyRange& range,

@@ -18,6 +18,9 @@ class MysqlSource final : public Source {
   std::optional<Key> last_key(const ReadSpec& spec) override;
   std::uint64_t null_keys(const ReadSpec& spec) override;
   std::uint64_t count(const ReadSpec& spec, const KeyRange& range) override;
+  std::string range_order(const ReadSpec& spec) override;
+  std::vector<DigestForm> digest_forms(const ReadSpec& spec) override;
+  RangeDigest digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form) override;
   std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                   const RowLayout& layout,
                                   ReadOrder order = ReadOrder::any) override;

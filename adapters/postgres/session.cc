@@ -73,6 +73,44 @@ PgSession::PgSession(const Url& url, const SessionOptions& options) : connection
   sees_all_activity_ = as_integer(facts.rows.at(0).at(2)) != 0;
 }
 
+// The same name and version of the library order alike; without a version they may not. (Collations
+// of the database know their version from PostgreSQL 15 on.)
+const std::string& PgSession::collation(const std::string& name) {
+  const auto known = collations_.find(name);
+  if (known != collations_.end()) return known->second;
+  std::string found;
+  if (name == "C" || name == "POSIX" || name == "ucs_basic") {
+    found = name;
+  } else if (name.empty()) {
+    const Result own = query(
+        "SELECT COALESCE(to_jsonb(d)->>'datlocprovider', 'c'),"
+        " COALESCE(to_jsonb(d)->>'daticulocale', to_jsonb(d)->>'datlocale', datcollate::text),"
+        " to_jsonb(d)->>'datcollversion' FROM pg_database d WHERE datname = current_database()");
+    const std::vector<Value>& row = own.rows.at(0);
+    const std::string provider = as_text(row[0]), locale = as_text(row[1]);
+    if (provider == "c" && (locale == "C" || locale == "POSIX")) {
+      found = locale;
+    } else if (!std::holds_alternative<std::monostate>(row[2])) {
+      found = provider + " " + locale + " " + as_text(row[2]);
+    }
+  } else {
+    const std::vector<Value> parameters{name};
+    const Result other = query(
+        "SELECT c.collprovider::text, COALESCE(to_jsonb(c)->>'colliculocale',"
+        " to_jsonb(c)->>'colllocale', c.collcollate::text), pg_collation_actual_version(c.oid)"
+        " FROM pg_collation c WHERE c.collname = $1 AND c.collnamespace = "
+        "'pg_catalog'::regnamespace"
+        " ORDER BY c.collencoding DESC LIMIT 1",
+        parameters);
+    if (!other.empty() && !std::holds_alternative<std::monostate>(other.rows[0][1]) &&
+        !std::holds_alternative<std::monostate>(other.rows[0][2])) {
+      found = as_text(other.rows[0][0]) + " " + as_text(other.rows[0][1]) + " " +
+              as_text(other.rows[0][2]);
+    }
+  }
+  return collations_.emplace(name, std::move(found)).first->second;
+}
+
 const Dialect& PgSession::dialect() const { return postgres::dialect(); }
 
 Result result_of(const PGresult& raw) {

@@ -48,6 +48,10 @@ class PgSession : public Session {
   const Table& table(const TableName& name);
   void forget_tables() { tables_.clear(); }
 
+  // What orders a column's texts, by its collation's name ("": the database's own): "C", "POSIX",
+  // or a name and the version of the library that it comes from; "" where that is not known.
+  const std::string& collation(const std::string& name);
+
   // Turns the planner's sequential scans on or off for this session; no round trip if it is so
   // already.
   void set_sequential_scans(bool on);
@@ -60,6 +64,7 @@ class PgSession : public Session {
   bool sees_all_activity_ = false;
   std::optional<bool> sequential_scans_ = true;  // absent: a rollback may have undone the last SET
   std::map<TableName, Table> tables_;
+  std::map<std::string, std::string> collations_;
 };
 
 Result result_of(const PGresult& raw);

@@ -293,6 +293,20 @@ int KeyWalk::bind(sqlite3_stmt* statement, const KeyRange& range) const {
   return position;
 }
 
+bool KeyWalk::plain() const {
+  return std::all_of(parts_.begin(), parts_.end(), [](const KeyPart& part) {
+    return !part.descending && same_name(part.collation, "BINARY");
+  });
+}
+
+std::string KeyWalk::fingerprint() const {
+  std::string text;
+  for (const KeyPart& part : parts_) {
+    text += upper(part.collation) + (part.descending ? " DESC," : ",");
+  }
+  return text;
+}
+
 std::string KeyWalk::order(bool reversed) const {
   std::string result;
   for (const KeyPart& part : parts_) {

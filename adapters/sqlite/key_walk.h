@@ -45,6 +45,10 @@ class KeyWalk {
   // "a", "b" DESC
   std::string order(bool reversed = false) const;
   std::string columns() const;  // quoted, in the key's order
+  // Ascending, and texts by their bytes.
+  bool plain() const;
+  // The same for two walks that order in the same way.
+  std::string fingerprint() const;
   // Columns that SQLite lets be NULL.
   const std::vector<std::string>& nullable() const { return nullable_; }
 

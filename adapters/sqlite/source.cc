@@ -197,6 +197,32 @@ std::uint64_t Source::count(const ReadSpec& spec, const KeyRange& range) {
   return static_cast<std::uint64_t>(sqlite3_column_int64(statement.get(), 0));
 }
 
+// Dates, times and UUIDs are kept as they were written: as texts, or as numbers.
+std::string Source::range_order(const ReadSpec& spec) {
+  session_->require_free();
+  const bool canonical = std::all_of(spec.key.begin(), spec.key.end(), [&](const Column& column) {
+    switch (column.type.kind) {
+      case TypeKind::boolean:
+      case TypeKind::int16:
+      case TypeKind::int32:
+      case TypeKind::int64:
+      case TypeKind::float32:
+      case TypeKind::float64:
+      case TypeKind::bytes:
+        return true;
+      case TypeKind::decimal:
+        return affinity_of(column.native_type) != Affinity::text;
+      case TypeKind::text:
+        return session_->utf8();
+      default:
+        return false;
+    }
+  });
+  if (canonical && walk(spec).plain()) return kCanonicalOrder;
+  // Collations of the application's own are not there, so these are SQLite's: the same everywhere.
+  return fmt::format("sqlite {} {}", session_->utf8() ? "utf8" : "utf16", walk(spec).fingerprint());
+}
+
 std::string Source::canonical_order(const ReadSpec& spec) const {
   std::string result;
   for (const Column& column : spec.key) {

@@ -22,6 +22,7 @@ class Source final : public migrator::Source {
   std::optional<Key> last_key(const ReadSpec& spec) override;
   std::uint64_t null_keys(const ReadSpec& spec) override;
   std::uint64_t count(const ReadSpec& spec, const KeyRange& range) override;
+  std::string range_order(const ReadSpec& spec) override;
   std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                   const RowLayout& layout, ReadOrder order) override;
   std::unique_ptr<RowStream> read_keys(const ReadSpec& spec, std::span<const Key> keys,

@@ -72,21 +72,14 @@ void print_result(const BackfillProgress& progress, double seconds) {
 
 int run_backfill(const Invocation& invocation) {
   Options options(invocation, {"PLAN"});
-  options.add()("jobs,j", po::value<std::string>(), "workers (the plan's backfill.jobs)")(
-      "rows-per-second", po::value<std::string>(), "at most so many rows a second; 0: no limit")(
-      "bytes-per-second", po::value<std::string>(), "at most so many bytes a second, \"20MiB\"")(
-      "allow-existing", "the target's tables may hold rows already: those are left as they are");
+  options.add_paces();
+  options.add()("allow-existing",
+                "the target's tables may hold rows already: those are left as they are");
   if (!options.parse()) return kDone;
   Plan plan = options.plan();
   StartOptions start;
   start.allow_existing = options.flag("allow-existing");
-  for (const auto& [option, setting] : {std::pair{"jobs", "jobs"},
-                                        {"rows-per-second", "rows_per_second"},
-                                        {"bytes-per-second", "bytes_per_second"}}) {
-    if (!options.flag(option)) continue;
-    apply_setting(plan.backfill, setting, options.get<std::string>(option));
-    start.given_settings.emplace_back(setting);
-  }
+  start.given_settings = options.take_paces(plan);
   MigrationRun migration(plan, invocation.interrupt, invocation.line);
   ProgressDisplay display;
   BackfillResult last;

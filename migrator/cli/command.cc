@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "migrator/engine/steering.h"
 #include "plans/route.h"
 
 namespace migrator::cli {
@@ -109,6 +110,24 @@ bool Options::parse() {
         .remedy(help);
   }
   return true;
+}
+
+void Options::add_paces() {
+  add()("jobs,j", po::value<std::string>(), "workers (the plan's backfill.jobs)")(
+      "rows-per-second", po::value<std::string>(), "at most so many rows a second; 0: no limit")(
+      "bytes-per-second", po::value<std::string>(), "at most so many bytes a second, \"20MiB\"");
+}
+
+std::vector<std::string> Options::take_paces(Plan& plan) const {
+  std::vector<std::string> given;
+  for (const auto& [option, setting] : {std::pair{"jobs", "jobs"},
+                                        {"rows-per-second", "rows_per_second"},
+                                        {"bytes-per-second", "bytes_per_second"}}) {
+    if (!flag(option)) continue;
+    apply_setting(plan.backfill, setting, get<std::string>(option));
+    given.emplace_back(setting);
+  }
+  return given;
 }
 
 Plan Options::plan() const { return read_plan_file(get<std::string>("PLAN")); }

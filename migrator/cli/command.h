@@ -77,6 +77,11 @@ class Options {
   // The plan named by the positional argument PLAN.
   Plan plan() const;
 
+  // --jobs, --rows-per-second, --bytes-per-second.
+  void add_paces();
+  // Puts those that were given into the plan, and returns the names of their settings.
+  std::vector<std::string> take_paces(Plan& plan) const;
+
  private:
   const Invocation& invocation_;
   std::vector<std::string> positional_;

@@ -17,6 +17,25 @@ std::string time_text(Clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(time)));
 }
 
+nlohmann::json values_json(const Mismatch& mismatch) {
+  nlohmann::json values = nlohmann::json::array();
+  for (const auto& [source, target] : mismatch.values) {
+    values.push_back({{"source", source}, {"target", target}});
+  }
+  return values;
+}
+
+// "v: 1 | 2, n: 3 | 4": the source's and the target's of each column.
+std::string columns_text(const Mismatch& mismatch) {
+  std::string text;
+  for (std::size_t at = 0; at < mismatch.columns.size(); ++at) {
+    text += (at == 0 ? "" : ", ") + mismatch.columns[at];
+    if (at >= mismatch.values.size()) continue;
+    text += fmt::format(": {} | {}", mismatch.values[at].source, mismatch.values[at].target);
+  }
+  return text;
+}
+
 int list(const Options& options, const Plan& plan) {
   const auto store = open_store_for_reading(plan.checkpoint);
   const std::string table = options.flag("table") ? options.get<std::string>("table") : "";
@@ -31,6 +50,8 @@ int list(const Options& options, const Plan& plan) {
                       {"key", nlohmann::json::parse(encode_key(mismatch.key))},
                       {"kind", mismatch.kind},
                       {"columns", mismatch.columns},
+                      {"values", values_json(mismatch)},
+                      {"phase", mismatch.phase},
                       {"found", time_text(mismatch.found)},
                       {"seen", time_text(mismatch.seen)},
                       {"open", mismatch.open},
@@ -39,12 +60,12 @@ int list(const Options& options, const Plan& plan) {
     const nlohmann::json document = {{"open", open}, {"mismatches", rows}};
     std::printf("%s\n", document.dump(2).c_str());
   } else {
-    std::vector<std::vector<std::string>> rows{{"id", "table", "key", "kind", "columns", "seen"}};
+    std::vector<std::vector<std::string>> rows{
+        {"id", "table", "key", "kind", "columns (source | target)", "seen"}};
     for (const Mismatch& mismatch : mismatches) {
       rows.push_back({std::to_string(mismatch.id), mismatch.table, describe(mismatch.key),
                       mismatch.open ? mismatch.kind : "resolved: " + mismatch.resolution,
-                      fmt::format("{}", fmt::join(mismatch.columns, ", ")),
-                      time_text(mismatch.seen)});
+                      columns_text(mismatch), time_text(mismatch.seen)});
     }
     if (!mismatches.empty()) std::fputs(columns(rows).c_str(), stdout);
     std::uint64_t counted = 0;

@@ -34,6 +34,8 @@ nlohmann::json to_json(const std::vector<TableComparison>& results, bool equal) 
                       {"not_looked_at", table.not_looked_at},
                       {"repaired", table.repaired},
                       {"seconds", table.seconds},
+                      {"bytes", table.bytes},
+                      {"rows_by_digest", table.by_digest},
                       {"error", table.error},
                       {"remedy", table.remedy},
                       {"differences", first}});
@@ -86,6 +88,37 @@ VerifyOptions::Repair repair_of(const std::string& word) {
       .remedy("migrate verify PLAN --repair, or --repair=extra");
 }
 
+// Mismatches as they are found, and a line a second: in place on a terminal, of JSON else.
+void show(const WatchProgress& progress, bool terminal) {
+  if (terminal) std::fputs("\r\x1b[K", stderr);
+  for (const auto& [table, one] : progress.found) {
+    std::fprintf(stderr, "%s: %s %s%s%s\n", table.c_str(), std::string(name(one.kind)).c_str(),
+                 describe(one.key).c_str(), one.columns.empty() ? "" : ": ",
+                 fmt::format("{}", fmt::join(one.columns, ", ")).c_str());
+  }
+  if (terminal) {
+    std::fprintf(stderr, "following: %s rows looked at again, %s mismatches",
+                 human_count(progress.rows).c_str(), human_count(progress.mismatches).c_str());
+  } else {
+    const nlohmann::json line = {{"progress", "verify"},
+                                 {"rows", progress.rows},
+                                 {"mismatches", progress.mismatches},
+                                 {"tables", progress.tables},
+                                 {"waiting", progress.waiting}};
+    std::fprintf(stderr, "%s\n", line.dump().c_str());
+  }
+  std::fflush(stderr);
+}
+
+CompareMode mode_of(const std::string& word) {
+  for (const CompareMode mode :
+       {CompareMode::automatic, CompareMode::stream, CompareMode::digest}) {
+    if (word == name(mode)) return mode;
+  }
+  throw Error(ErrorKind::usage, fmt::format("--mode takes auto, stream or digest, not `{}`", word))
+      .remedy("migrate verify PLAN, or with --mode stream or --mode digest");
+}
+
 }  // namespace
 
 int run_verify(const Invocation& invocation) {
@@ -96,34 +129,64 @@ int run_verify(const Invocation& invocation) {
       "repair", po::value<std::string>()->implicit_value("rows"),
       "copy again, by the relay, the rows that are missing or differ; with --repair=extra delete "
       "those that only the target has, too")(
-      "log", po::value<std::string>(), "append a line of JSON for each mismatch to this file");
+      "log", po::value<std::string>(), "append a line of JSON for each mismatch to this file")(
+      "mode", po::value<std::string>()->default_value("auto"),
+      "how whole ranges are compared: stream (rows, byte by byte), digest (by the servers, where "
+      "both have one in common), auto (what is faster)");
+  options.add()("continuous",
+                "when all rows are compared, go on relaying, and look at each row again after it "
+                "has changed, until stopped")(
+      "resume", "go on where a verify was interrupted, instead of from the beginning");
+  options.add_paces();
   if (!options.parse()) return kDone;
   VerifyOptions wanted;
   if (options.flag("table")) wanted.only = options.get<std::vector<std::string>>("table");
   if (options.flag("log")) wanted.log = options.get<std::string>("log");
   if (options.flag("repair")) wanted.repair = repair_of(options.get<std::string>("repair"));
-  MigrationRun migration(options.plan(), invocation.interrupt, invocation.line);
+  wanted.resume = options.flag("resume");
+  wanted.mode = mode_of(options.get<std::string>("mode"));
+  Plan plan = options.plan();
+  wanted.given_settings = options.take_paces(plan);
+  MigrationRun migration(plan, invocation.interrupt, invocation.line);
   const bool terminal = isatty(STDERR_FILENO) != 0;
   const auto tick = [&](const TableComparison& table) {
     if (!terminal) return;
-    std::fprintf(stderr, "\r\x1b[K%s: %s rows compared", table.table.c_str(),
-                 human_count(table.rows_source).c_str());
+    std::fprintf(stderr, "\r\x1b[K%s: %s rows compared%s%s", table.table.c_str(),
+                 human_count(table.rows_source).c_str(),
+                 table.held.empty() ? "" : ", waiting: ", table.held.c_str());
   };
-  const auto results = migration.verify(wanted, tick);
-  if (terminal) std::fprintf(stderr, "\r\x1b[K");
+  const auto print = [&](const std::vector<TableComparison>& results) {
+    if (terminal) std::fprintf(stderr, "\r\x1b[K");
+    bool equal = true;
+    for (const TableComparison& table : results) equal = equal && table.equal();
+    if (options.json()) {
+      std::printf("%s\n", to_json(results, equal).dump(2).c_str());
+    } else {
+      print_results(results, options.get<std::size_t>("show"));
+    }
+    for (const TableComparison& table : results) {
+      if (table.error.empty()) continue;
+      print_error(Error(ErrorKind::permanent, table.error).remedy(table.remedy));
+    }
+    std::fflush(stdout);
+  };
+  wanted.continuous = options.flag("continuous");
+  wanted.compared = print;
+  wanted.watched = [&](const WatchProgress& progress) { show(progress, terminal); };
+  std::vector<TableComparison> results;
+  try {
+    results = migration.verify(wanted, tick);
+  } catch (const Error& error) {
+    if (terminal) std::fprintf(stderr, "\r\x1b[K");
+    if (error.kind() != ErrorKind::cancelled) throw;
+    throw Error(ErrorKind::cancelled, error.what())
+        .remedy("`migrate verify PLAN --resume` goes on behind what was found equal");
+  }
+  print(results);
   bool equal = true, complete = true;
   for (const TableComparison& table : results) {
     equal = equal && table.equal();
     complete = complete && table.complete;
-  }
-  if (options.json()) {
-    std::printf("%s\n", to_json(results, equal).dump(2).c_str());
-  } else {
-    print_results(results, options.get<std::size_t>("show"));
-  }
-  for (const TableComparison& table : results) {
-    if (table.error.empty()) continue;
-    print_error(Error(ErrorKind::permanent, table.error).remedy(table.remedy));
   }
   if (!complete) return kFailed;
   return equal ? kDone : kDifferences;

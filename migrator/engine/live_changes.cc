@@ -239,10 +239,11 @@ void LiveChanges::remove_tables(const std::vector<TableRoute>& routes, Session& 
 
 std::unique_ptr<Relay> LiveChanges::relay(const std::vector<TableRoute>& routes,
                                           CheckpointStore& store, const RetryPolicy& retry,
-                                          bool watch_schema) const {
+                                          bool watch_schema, const ChangeFeed* feed) const {
   return std::make_unique<Relay>(
-      routes, RelayContext{endpoints_, store, fence_, lease_, journal_, interrupt_, retry,
-                           watch_schema, plan_.inline_writes ? &guard_ : nullptr, &source_side_});
+      routes,
+      RelayContext{endpoints_, store, fence_, lease_, feed ? *feed : journal_, interrupt_, retry,
+                   watch_schema, plan_.inline_writes ? &guard_ : nullptr, &source_side_});
 }
 
 LiveStatus live_status(const Plan& plan, Interrupt& interrupt) {

@@ -65,9 +65,10 @@ class LiveChanges {
   // The rest of what install() has made, once the journal is empty.
   void remove_tables(const std::vector<TableRoute>& routes, Session& target) const;
 
-  // The routes outlive it.
+  // The routes and the feed outlive it. feed: null for the journal itself.
   std::unique_ptr<Relay> relay(const std::vector<TableRoute>& routes, CheckpointStore& store,
-                               const RetryPolicy& retry, bool watch_schema = true) const;
+                               const RetryPolicy& retry, bool watch_schema = true,
+                               const ChangeFeed* feed = nullptr) const;
 
   // The store's step while changes may have been missed.
   static constexpr std::string_view kMissed = "changes_missed";

@@ -119,6 +119,8 @@ class MigrationRun {
   void adopt_target(const StartOptions& options, StartReport& report);
   // Refuses to go on where the target has lost what its fences say is done.
   void refuse_lost_rows();
+  // Of those that `migrate set` has left in the store.
+  void take_back_settings(const std::vector<std::string>& given) const;
   void renew_sides();
   // What comes after the rows of all tables: foreign keys, sequences, and a look for orphans.
   void complete_target(BackfillProgress& result);

@@ -125,13 +125,13 @@ ChunkLimits chunk_limits(const BackfillPlan& plan, const Dialect& target) {
 }
 
 Steering::Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,
-                   Interrupt& interrupt, Pacer& pacer, Backfill& backfill)
+                   Interrupt& interrupt, Pacer& pacer, Adjust adjust)
     : plan_(plan),
       store_(store),
       endpoints_(endpoints),
       interrupt_(interrupt),
       pacer_(pacer),
-      backfill_(backfill) {
+      adjust_(std::move(adjust)) {
   apply(store_.control());  // before the first chunk
   store_thread_ = std::jthread([this](const std::stop_token& stop) { follow_store(stop); });
   const ThrottlePlan& throttle = plan_.throttle;
@@ -144,8 +144,6 @@ void Steering::apply(const Control& control) {
   BackfillPlan now = plan_;
   for (const auto& [name, value] : control.settings) apply_setting(now, name, value);
   pacer_.set_limits(now.rows_per_second, now.bytes_per_second);
-  const Dialect& target = endpoints_.target_adapter().dialect();
-  backfill_.set_chunk_limits(chunk_limits(now, target));
   {
     const std::lock_guard lock(mutex_);
     paused_ = control.paused ? "paused (`migrate resume` goes on)" : "";
@@ -154,7 +152,7 @@ void Steering::apply(const Control& control) {
                   : fmt::format("outside the window {} UTC", plan_.throttle.window);
   }
   update_hold();
-  backfill_.set_jobs(usable_jobs(now, target));
+  adjust_(now);
 }
 
 void Steering::update_hold() {

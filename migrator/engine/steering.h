@@ -1,5 +1,5 @@
-// Steers a running backfill from outside: `migrate pause|resume|set` through the checkpoint store,
-// the plan's rates and time window, and the load of both servers.
+// Steers a running backfill or verify from outside: `migrate pause|resume|set` through the
+// checkpoint store, the plan's rates and time window, and the load of both servers.
 //
 // Threads: start() runs two threads until the object is destroyed: one for the store, which must
 // answer within a second, and one for the servers, which may be slow to answer. Only the
@@ -29,8 +29,11 @@ ChunkLimits chunk_limits(const BackfillPlan& plan, const Dialect& target);
 
 class Steering {
  public:
+  // adjust: takes over the plan's settings as they are now; called by the constructor and by the
+  // thread for the store.
+  using Adjust = std::function<void(const BackfillPlan&)>;
   Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,
-           Interrupt& interrupt, Pacer& pacer, Backfill& backfill);
+           Interrupt& interrupt, Pacer& pacer, Adjust adjust);
 
  private:
   void follow_store(const std::stop_token& stop);
@@ -43,7 +46,7 @@ class Steering {
   const Endpoints& endpoints_;
   Interrupt& interrupt_;
   Pacer& pacer_;
-  Backfill& backfill_;
+  const Adjust adjust_;
   std::mutex mutex_;
   std::string paused_, window_, load_;  // reasons to hold; "" for none
   std::jthread store_thread_, server_thread_;

@@ -1,15 +1,13 @@
 #include "migrator/engine/verification.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
+#include "migrator/copy/stop_point.h"
+#include "migrator/engine/steering.h"
 #include "migrator/verify/recheck.h"
 #include "plans/route.h"
 
@@ -20,39 +18,14 @@ namespace {
 // its way to being equal.
 constexpr std::size_t kLookedAtAgain = 100'000;
 
-// A file that lines are appended to: it may be read while it grows.
-class LogFile {
- public:
-  explicit LogFile(const std::string& path) : path_(path) {
-    if (path.empty()) return;
-    descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (descriptor_ < 0) throw failed();
-  }
-  ~LogFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  LogFile(const LogFile&) = delete;
-  LogFile& operator=(const LogFile&) = delete;
+// How often it is written down how far a comparison has come.
+constexpr std::chrono::seconds kProgressWritten{1};
 
-  void append(const std::string& lines) const {
-    if (descriptor_ < 0) return;
-    for (std::size_t written = 0; written < lines.size();) {
-      const ssize_t count = ::write(descriptor_, lines.data() + written, lines.size() - written);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw failed();
-      written += static_cast<std::size_t>(count);
-    }
-  }
-
- private:
-  Error failed() const {
-    return Error(ErrorKind::permanent, fmt::format("{}: {}", path_, std::strerror(errno)))
-        .remedy("give --log a file that can be written");
-  }
-
-  const std::string path_;
-  int descriptor_ = -1;
-};
+// Between looks at what has changed; and between comparisons of a table of which any row may have.
+constexpr std::chrono::milliseconds kWatched{1000};
+constexpr std::chrono::seconds kComparedAgain{60};
+// Keys that are looked at together: what is found is written down in between.
+constexpr std::size_t kKeysWatched = 5'000;
 
 }  // namespace
 
@@ -68,6 +41,11 @@ void Verification::check(const VerifyOptions& options) const {
         .remedy(near.empty() ? "name a table of the plan"
                              : fmt::format("did you mean `{}`?", near));
   }
+  if (options.continuous && changed_ == nullptr) {
+    throw Error(ErrorKind::usage,
+                "--continuous follows changes, and this migration has none (any more)")
+        .remedy("verify without --continuous, or begin with `capture: trigger` in the plan");
+  }
   if (options.repair == VerifyOptions::Repair::none || feed_ != nullptr) return;
   throw Error(ErrorKind::usage,
               "rows are repaired through the journal, and this migration has none (any more)")
@@ -76,56 +54,221 @@ void Verification::check(const VerifyOptions& options) const {
           "table, or begin with `capture: trigger` in the plan");
 }
 
+// What was equal yesterday must not stand for what was not looked at to its end today. Where an
+// interrupted verify is gone on with, those tables count that it has found equal.
+std::map<std::string, VerifyOutcome> Verification::begin(
+    const std::vector<const TableRoute*>& chosen, const VerifyOptions& options) {
+  std::map<std::string, VerifyOutcome> done;
+  if (options.resume) {
+    for (VerifyOutcome& outcome : store_.verify_outcomes()) {
+      const std::string table = outcome.table;
+      if (outcome.passed()) done.emplace(table, std::move(outcome));
+    }
+    const bool over = std::all_of(chosen.begin(), chosen.end(), [&](const TableRoute* route) {
+      return done.contains(route->name);
+    });
+    if (over && !chosen.empty()) {
+      throw Error(ErrorKind::usage, "no verify was interrupted: the last one found all rows equal")
+          .remedy("verify anew, without --resume");
+    }
+  }
+  for (const TableRoute* route : chosen) {
+    if (done.contains(route->name)) continue;
+    store_.put_verify({route->name, Clock::now(), 0, 0, 0, 0, false, 0});
+  }
+  return done;
+}
+
 std::vector<TableComparison> Verification::run(
     const std::vector<TableRoute>& routes, const VerifyOptions& options,
     const std::function<void(const TableComparison&)>& tick) {
   check(options);
-  const LogFile log(options.log);  // before hours of comparing
-  std::vector<TableComparison> results;
+  log_.emplace(options.log);  // before hours of comparing
+  Pacer pacer(interrupt_);
+  Comparer comparer(endpoints_, interrupt_, pacer, compare_options(options));
+  const Steering steering(plan_.backfill, store_, endpoints_, interrupt_, pacer,
+                          [&](const BackfillPlan& now) { comparer.set_workers(now.jobs); });
+  std::vector<const TableRoute*> chosen;
   for (const TableRoute& route : routes) {
-    if (!options.only.empty() &&
-        std::find(options.only.begin(), options.only.end(), route.name) == options.only.end()) {
+    if (options.only.empty() ||
+        std::find(options.only.begin(), options.only.end(), route.name) != options.only.end()) {
+      chosen.push_back(&route);
+    }
+  }
+  std::map<std::string, VerifyOutcome> done = begin(chosen, options);
+  std::vector<TableComparison> results;
+  for (const TableRoute* each : chosen) {
+    const TableRoute& route = *each;
+    TableComparison result;
+    if (const auto before = done.find(route.name); before != done.end()) {
+      result.table = route.name;
+      result.rows_source = result.rows_target = before->second.rows;
+      result.in_flux = before->second.in_flux;
+      result.complete = true;
+      results.push_back(std::move(result));
       continue;
     }
-    // What was equal yesterday must not stand for what was not looked at to its end today.
-    store_.put_verify({route.name, Clock::now(), 0, 0, 0, 0, false, 0});
-    TableComparison result;
     try {
-      result = verify(route, options, tick);
+      result = verify(route, comparer, options, tick);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       relayed_();
       result = {};
       result.table = route.name;
+      result.begun = Clock::now();
       result.error = error.what();
       result.remedy = error.remedy();
     }
     // What was equal while nobody followed the changes is no pass.
     relayed_();
     write_down(result);
-    log.append(log_lines(result));
+    log_->append(log_lines(result));
     const std::size_t kept = std::min<std::size_t>(result.found.size(), plan_.verify.sample_log);
     result.found.resize(kept);
     if (tick) tick(result);
     results.push_back(std::move(result));
   }
+  if (options.continuous) {
+    if (options.compared) options.compared(results);
+    watch(chosen, comparer, options);
+  }
   return results;
 }
 
-TableComparison Verification::verify(const TableRoute& route, const VerifyOptions& options,
+// Rows as they change, table by table. What is found is written down at once, and takes the pass
+// away that the table may have had.
+void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
+                         const VerifyOptions& options) {
+  WatchProgress progress;
+  std::optional<Recheck> recheck;
+  std::set<std::string> whole;  // tables that have to be compared again
+  Clock::time_point compared = Clock::now();
+  while (true) {
+    if (!interrupt_.sleep(kWatched)) interrupt_.check();
+    relayed_();
+    ChangedKeys::Taken taken = changed_->take();
+    whole.merge(taken.whole);
+    progress.waiting = 0;
+    for (const TableRoute* route : chosen) {
+      const std::set<std::string>& keys = taken.keys[route->name];
+      std::vector<std::string> left(keys.begin(), keys.end());
+      try {
+        if (!recheck) {
+          recheck.emplace(endpoints_, interrupt_, *feed_, plan_.verify.recheck, &words_,
+                          [this] { relayed_(); });
+        }
+        if (!watch_table(*route, left, *recheck, progress)) whole.insert(route->name);
+      } catch (const Error& error) {
+        // A server that is away: the relay says when it has been for too long.
+        if (error.kind() != ErrorKind::transient) throw;
+        changed_->give_back(route->name, left);
+        recheck.reset();
+      }
+    }
+    if (Clock::now() - compared >= kComparedAgain) {
+      for (const TableRoute* route : chosen) {
+        if (whole.erase(route->name) == 0) continue;
+        const TableComparison result = verify(*route, comparer, options, {});
+        write_down(result);
+        ++progress.tables;
+        progress.mismatches += result.differences();
+        for (const Difference& one : result.found) progress.found.emplace_back(route->name, one);
+      }
+      compared = Clock::now();
+    }
+    if (options.watched) options.watched(progress);
+    progress.found.clear();
+  }
+}
+
+// Takes from `left` what it has looked at. False where some could not be.
+bool Verification::watch_table(const TableRoute& route, std::vector<std::string>& left,
+                               Recheck& recheck, WatchProgress& progress) {
+  bool all = true;
+  while (!left.empty()) {
+    const std::size_t count = std::min(kKeysWatched, left.size());
+    Recheck::Examined examined =
+        recheck.examine(route, std::span(left).subspan(left.size() - count));
+    left.resize(left.size() - count);
+    changed_->give_back(route.name, examined.moving);
+    progress.waiting += examined.moving.size();
+    const TableComparison& result = examined.result;
+    all = all && result.complete;
+    progress.rows += result.rows_source;
+    progress.mismatches += result.found.size();
+    if (store_.open_mismatches(route.name) > 0)
+      store_.settle_mismatches(route.name, examined.equal);
+    if (result.found.empty()) continue;
+    store_.put_mismatches(route.name, mismatches_of(result), false);
+    for (VerifyOutcome outcome : store_.verify_outcomes()) {
+      if (outcome.table != route.name) continue;
+      outcome.missing += result.missing;
+      outcome.extra += result.extra;
+      outcome.differing += result.differing;
+      store_.put_verify(outcome);
+    }
+    log_->append(log_lines(result));
+    for (const Difference& one : result.found) progress.found.emplace_back(route.name, one);
+  }
+  return all;
+}
+
+CompareOptions Verification::compare_options(const VerifyOptions& options) const {
+  CompareOptions result;
+  result.keep_differences = feed_ == nullptr
+                                ? plan_.verify.sample_log
+                                : std::max<std::size_t>(plan_.verify.sample_log, kLookedAtAgain);
+  result.workers = plan_.backfill.jobs;
+  result.mode = options.mode;
+  result.range_rows = plan_.verify.range_rows;
+  result.words = &words_;
+  return result;
+}
+
+// What has been found equal is remembered as it grows, so that an interrupted verify can go on.
+// When a table is done there is nothing to go on with.
+TableComparison Verification::compare(const TableRoute& route, Comparer& comparer,
+                                      const VerifyOptions& options,
+                                      const std::function<void(const TableComparison&)>& tick) {
+  VerifyProgress progress{route.name, Clock::now(), {}, 0, 0};
+  std::optional<EqualPart> behind;
+  if (options.resume) {
+    for (const VerifyProgress& known : store_.verify_progress()) {
+      if (known.table != route.name) continue;
+      progress = known;
+      behind = EqualPart{known.upto, known.rows_source, known.rows_target};
+    }
+  } else {
+    store_.clear_verify_progress(route.name);
+  }
+  Clock::time_point written{};
+  TableComparison result = comparer.compare(route, behind, tick, [&](const EqualPart& part) {
+    const Clock::time_point now = Clock::now();
+    if (now - written < kProgressWritten) return;
+    written = now;
+    progress.upto = part.upto;
+    progress.rows_source = part.rows_source;
+    progress.rows_target = part.rows_target;
+    store_.put_verify_progress(progress);
+    stop_point("verify_progress_recorded");
+  });
+  store_.clear_verify_progress(route.name);
+  result.begun = progress.begun;
+  return result;
+}
+
+TableComparison Verification::verify(const TableRoute& route, Comparer& comparer,
+                                     const VerifyOptions& options,
                                      const std::function<void(const TableComparison&)>& tick) {
   if (!route.target_exists) {
     throw Error(ErrorKind::permanent, "the target has no table " + route.write.table.text())
         .remedy("run `migrate backfill PLAN` first");
   }
-  const std::size_t keep = feed_ == nullptr
-                               ? plan_.verify.sample_log
-                               : std::max<std::size_t>(plan_.verify.sample_log, kLookedAtAgain);
   const std::uint64_t relayed_before = relayed_();
-  Comparer comparer(endpoints_, interrupt_, keep);
-  TableComparison result = comparer.compare(route, tick);
+  TableComparison result = compare(route, comparer, options, tick);
   if (feed_ == nullptr) return result;
-  Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck, [this] { relayed_(); });
+  Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck, &words_,
+                  [this] { relayed_(); });
   const auto quiet = [&] { return recheck.nothing_pending(route) && relayed_() == relayed_before; };
   result.in_flux = recheck.settle(route, result, quiet);
   if (options.repair == VerifyOptions::Repair::none || result.found.empty()) return result;
@@ -137,7 +280,7 @@ TableComparison Verification::verify(const TableRoute& route, const VerifyOption
   return result;
 }
 
-void Verification::write_down(const TableComparison& result) {
+std::vector<Mismatch> Verification::mismatches_of(const TableComparison& result) const {
   std::vector<Mismatch> found;
   for (const Difference& difference : result.found) {
     if (found.size() == plan_.verify.sample_log) break;
@@ -146,20 +289,32 @@ void Verification::write_down(const TableComparison& result) {
     mismatch.key = difference.key;
     mismatch.kind = name(difference.kind);
     mismatch.columns = difference.columns;
+    for (const auto& [source, target] : difference.values) {
+      mismatch.values.push_back({source, target});
+    }
+    mismatch.phase = phase_;
   }
+  return found;
+}
+
+void Verification::write_down(const TableComparison& result) {
+  const std::vector<Mismatch> found = mismatches_of(result);
   // Only where everything that differs is among them do the others not differ.
   const bool whole = result.complete && found.size() == result.differences();
   store_.put_mismatches(result.table, found, whole);
   // A repair says nothing of the rows that were not looked at again: it needs a verify of its own.
-  store_.put_verify({result.table, Clock::now(), result.rows_source, result.missing, result.extra,
+  store_.put_verify({result.table, result.begun, result.rows_source, result.missing, result.extra,
                      result.differing, result.complete && result.repaired == 0, result.in_flux});
 }
 
-// No value but the key.
 std::string Verification::log_lines(const TableComparison& result) const {
   std::string lines;
   for (std::size_t at = 0; at < result.found.size() && at < plan_.verify.sample_log; ++at) {
     const Difference& difference = result.found[at];
+    nlohmann::json values = nlohmann::json::array();
+    for (const auto& [source, target] : difference.values) {
+      values.push_back({{"source", source}, {"target", target}});
+    }
     const nlohmann::json line = {
         {"version", 1},
         {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(Clock::now())))},
@@ -168,7 +323,8 @@ std::string Verification::log_lines(const TableComparison& result) const {
         {"table", result.table},
         {"key", nlohmann::json::parse(encode_key(difference.key))},
         {"kind", name(difference.kind)},
-        {"columns", difference.columns}};
+        {"columns", difference.columns},
+        {"values", values}};
     lines += line.dump() + "\n";
   }
   return lines;

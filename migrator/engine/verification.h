@@ -1,18 +1,26 @@
 // `migrate verify`: compares tables, looks again at what differs while changes are followed, has it
-// copied again if asked to, and writes down what it found.
+// copied again if asked to, and writes down what it found. It is paced as a backfill is: by the
+// plan's rates, window and throttle, and by `migrate pause|resume|set`.
 //
-// Threads: none of its own beyond the Comparer's.
+// Threads: none of its own beyond the Comparer's and Steering's.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "checkpoints/store.h"
 #include "migrator/capture/change_feed.h"
 #include "migrator/copy/endpoints.h"
+#include "migrator/copy/pacer.h"
+#include "migrator/engine/log_file.h"
+#include "migrator/verify/changed_keys.h"
 #include "migrator/verify/comparer.h"
+#include "migrator/verify/recheck.h"
 #include "plans/plan.h"
 #include "plans/route.h"
 
@@ -26,23 +34,43 @@ struct VerifyOptions {
     with_extra,  // and those that only the target has are deleted
   } repair = Repair::none;
   std::string log;  // a file that gets a line of JSON for each mismatch; "": none
+  CompareMode mode = CompareMode::automatic;
+  // Behind what an interrupted verify has found equal, instead of from the beginning.
+  bool resume = false;
+  std::vector<std::string> given_settings = {};  // as StartOptions::given_settings
+
+  // To go on looking at rows as they change, once all have been compared, until a stop.
+  bool continuous = false;
+  std::function<void(const std::vector<TableComparison>&)> compared;  // once, before that
+  std::function<void(const struct WatchProgress&)> watched;           // every second
+};
+
+struct WatchProgress {
+  std::uint64_t rows = 0;        // looked at after they changed
+  std::uint64_t mismatches = 0;  // of these, counting one each time that it was found
+  std::uint64_t tables = 0;      // compared again as a whole, as any row of them may have changed
+  std::uint64_t waiting = 0;     // rows that keep changing
+  std::vector<std::pair<std::string, Difference>> found;  // by table, since the last call
 };
 
 class Verification {
  public:
   // feed: of the changes that a relay is bringing over meanwhile; null where none are followed.
+  // changed: their keys, for VerifyOptions::continuous; else null.
   // relayed: how many changes that relay has brought over; throws if it has given up. phase: for
   // the log.
   Verification(const Plan& plan, const Endpoints& endpoints, Interrupt& interrupt,
-               CheckpointStore& store, const ChangeFeed* feed,
+               CheckpointStore& store, const ChangeFeed* feed, ChangedKeys* changed,
                std::function<std::uint64_t()> relayed, std::string phase)
       : plan_(plan),
         endpoints_(endpoints),
         interrupt_(interrupt),
         store_(store),
         feed_(feed),
+        changed_(changed),
         relayed_(std::move(relayed)),
-        phase_(std::move(phase)) {}
+        phase_(std::move(phase)),
+        words_(plan.verify.show_values, store.digest_key()) {}
 
   // Table by table. Errors of one table are in its result, and the others go on; but a stop ends
   // all, and so does a relay that has given up. Throws Error(usage) for a table that the plan has
@@ -52,9 +80,19 @@ class Verification {
                                    const std::function<void(const TableComparison&)>& tick);
 
  private:
+  std::map<std::string, VerifyOutcome> begin(const std::vector<const TableRoute*>& chosen,
+                                             const VerifyOptions& options);
   void check(const VerifyOptions& options) const;
-  TableComparison verify(const TableRoute& route, const VerifyOptions& options,
+  TableComparison verify(const TableRoute& route, Comparer& comparer, const VerifyOptions& options,
                          const std::function<void(const TableComparison&)>& tick);
+  CompareOptions compare_options(const VerifyOptions& options) const;
+  TableComparison compare(const TableRoute& route, Comparer& comparer, const VerifyOptions& options,
+                          const std::function<void(const TableComparison&)>& tick);
+  void watch(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
+             const VerifyOptions& options);
+  bool watch_table(const TableRoute& route, std::vector<std::string>& left, Recheck& recheck,
+                   WatchProgress& progress);
+  std::vector<Mismatch> mismatches_of(const TableComparison& result) const;
   void write_down(const TableComparison& result);
   std::string log_lines(const TableComparison& result) const;
 
@@ -63,8 +101,11 @@ class Verification {
   Interrupt& interrupt_;
   CheckpointStore& store_;
   const ChangeFeed* const feed_;
+  ChangedKeys* const changed_;
   const std::function<std::uint64_t()> relayed_;
   const std::string phase_;
+  const ValueWords words_;
+  std::optional<LogFile> log_;
 };
 
 }  // namespace migrator

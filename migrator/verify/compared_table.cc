@@ -36,11 +36,12 @@ std::string_view name(DifferenceKind kind) {
   return "?";
 }
 
-ComparedTable::ComparedTable(const TableRoute& compared, bool same_engine)
+ComparedTable::ComparedTable(const TableRoute& compared, bool same_engine, const ValueWords* words)
     : route(compared),
       source(source_spec(compared)),
       target(target_spec(compared)),
-      transcoder(source.columns, target.columns, compared.name) {
+      transcoder(source.columns, target.columns, compared.name),
+      words_(words) {
   for (std::size_t at = 0; at < source.columns.size(); ++at) {
     same_native_.push_back(same_engine &&
                            source.columns[at].native_type == target.columns[at].native_type);
@@ -62,19 +63,33 @@ int ComparedTable::compare_keys(const RowBatch& a_batch, const Cell* a, const Ro
   return 0;
 }
 
-std::vector<std::string> ComparedTable::differing(const RowBatch& source_batch,
+std::vector<std::size_t> ComparedTable::differing(const RowBatch& source_batch,
                                                   const Cell* source_row,
                                                   const RowBatch& target_batch,
                                                   const Cell* target_row) const {
-  std::vector<std::string> columns;
+  std::vector<std::size_t> columns;
   for (std::size_t at = 0; at < source.columns.size(); ++at) {
     if (same_value(source_batch, source_row[at], target_batch, target_row[at],
                    target.columns[at].type, same_native_[at])) {
       continue;
     }
-    columns.push_back(source.columns[at].name);
+    columns.push_back(at);
   }
   return columns;
+}
+
+void ComparedTable::describe(const std::vector<std::size_t>& columns, const RowBatch& source_batch,
+                             const Cell* source_row, const RowBatch& target_batch,
+                             const Cell* target_row, Difference& difference) const {
+  difference.columns.clear();
+  difference.values.clear();
+  for (const std::size_t at : columns) {
+    difference.columns.push_back(source.columns[at].name);
+    if (!words_) continue;
+    const Type& type = target.columns[at].type;
+    difference.values.push_back({words_->of(source_batch, source_row[at], type),
+                                 words_->of(target_batch, target_row[at], type)});
+  }
 }
 
 bool ComparedTable::same_source_row(const RowBatch& a_batch, const Cell* a, const RowBatch& b_batch,

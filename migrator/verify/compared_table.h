@@ -10,6 +10,7 @@
 
 #include "adapters/adapter.h"
 #include "migrator/copy/transcoder.h"
+#include "migrator/verify/value_words.h"
 #include "plans/route.h"
 
 namespace migrator {
@@ -21,12 +22,18 @@ struct Difference {
   DifferenceKind kind = DifferenceKind::differs;
   Key key;                           // in the target's types
   std::vector<std::string> columns;  // differs: the source's names of the columns
+  // Of these, where they were asked for, in the words of ValueWords.
+  struct Values {
+    std::string source, target;
+  };
+  std::vector<Values> values;
 };
 
 class ComparedTable {
  public:
-  // same_engine: both databases are of the same one.
-  ComparedTable(const TableRoute& compared, bool same_engine);
+  // same_engine: both databases are of the same one. words: for the values of what differs; null if
+  // they are not asked for.
+  ComparedTable(const TableRoute& compared, bool same_engine, const ValueWords* words = nullptr);
 
   const TableRoute& route;
   const ReadSpec source, target;  // misfits are marked
@@ -35,9 +42,13 @@ class ComparedTable {
   // Rows of one side or both, in the order of ReadOrder::canonical: below 0, 0, above 0.
   int compare_keys(const RowBatch& a_batch, const Cell* a, const RowBatch& b_batch,
                    const Cell* b) const;
-  // The source's names of the columns whose values differ.
-  std::vector<std::string> differing(const RowBatch& source_batch, const Cell* source_row,
+  // The positions of the columns whose values differ.
+  std::vector<std::size_t> differing(const RowBatch& source_batch, const Cell* source_row,
                                      const RowBatch& target_batch, const Cell* target_row) const;
+  // These columns by name, and with their values.
+  void describe(const std::vector<std::size_t>& columns, const RowBatch& source_batch,
+                const Cell* source_row, const RowBatch& target_batch, const Cell* target_row,
+                Difference& difference) const;
   // Of two readings of the source.
   bool same_source_row(const RowBatch& a_batch, const Cell* a, const RowBatch& b_batch,
                        const Cell* b) const;
@@ -55,6 +66,7 @@ class ComparedTable {
  private:
   std::vector<std::size_t> key_;   // positions of the key's columns
   std::vector<bool> same_native_;  // per column
+  const ValueWords* const words_;
 };
 
 }  // namespace migrator

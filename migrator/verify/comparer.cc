@@ -1,222 +1,500 @@
 #include "migrator/verify/comparer.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
+#include <cstring>
+#include <future>
+#include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 
-#include <fmt/format.h>
+#include "migrator/verify/range_cutter.h"
 
 namespace migrator {
 namespace {
 
-// Batches a side may be ahead of the merge.
-constexpr std::size_t kBatchesAhead = 8;
+using Time = std::chrono::steady_clock;
 
-// The rows of one side, read ahead by a thread.
-class RowReader {
+// Ranges that are compared in each way before the faster one is chosen.
+constexpr std::uint64_t kRangesTried = 2;
+// Digests are preferred unless streams are so much faster: they move next to nothing.
+constexpr double kStreamGain = 1.25;
+// After so many ranges in a row that differed as a whole, others are merged at once, but for one in
+// so many.
+constexpr int kDifferingInARow = 3;
+constexpr std::uint64_t kMergedBetween = 16;
+
+double seconds_since(Time::time_point start) {
+  return std::chrono::duration<double>(Time::now() - start).count();
+}
+
+// The first of the one's that the other has too.
+template <typename Form>
+std::optional<Form> first_common(const std::vector<Form>& ours, const std::vector<Form>& theirs) {
+  for (const Form& form : ours) {
+    if (std::find(theirs.begin(), theirs.end(), form) != theirs.end()) return form;
+  }
+  return std::nullopt;
+}
+
+bool same_cells(const RowBatch& a, const Cell* x, const RowBatch& b, const Cell* y) {
+  for (std::size_t at = 0; at < a.columns(); ++at) {
+    if (x[at].tag != y[at].tag) return false;
+    switch (x[at].tag) {
+      case Cell::Tag::null:
+        break;
+      case Cell::Tag::integer:
+      case Cell::Tag::unsigned_integer:
+      case Cell::Tag::real:
+        // Bit by bit: -0.0 is not 0.0, and NaN is NaN.
+        if (x[at].integer != y[at].integer) return false;
+        break;
+      default:
+        if (a.bytes_of(x[at]) != b.bytes_of(y[at])) return false;
+    }
+  }
+  return true;
+}
+
+// Two sides' rows of a range in one wire form, side by side.
+class StreamComparison {
  public:
-  // transcoder: turns the rows into the other side's types; null if they are already.
-  RowReader(const Url& url, const SessionOptions& options, const ReadSpec& spec,
-            Interrupt& interrupt, const Transcoder* transcoder)
-      : interrupt_(interrupt) {
-    source_.side = adapter_for(url.engine()).open_source(url, options);
-    source_.registration = interrupt.watch(source_.session());
-    canceller_ = source_.session().canceller();
-    thread_ = std::jthread(
-        [this, spec, transcoder](const std::stop_token& stop) { run(spec, transcoder, stop); });
-  }
+  StreamComparison(RangeRows& source, RangeRows& target) : source_(source), target_(target) {}
 
-  ~RowReader() {
-    thread_.request_stop();
-    std::unique_lock lock(mutex_);
-    while (!ended_) {
-      canceller_->cancel();
-      changed_.wait_for(lock, std::chrono::milliseconds(50), [this] { return ended_; });
-    }
-  }
-
-  // The next row's cells, or nullptr at the end. batch() is what they lie in until the next call.
-  const Cell* next() {
-    ++row_;
-    while (row_ >= batch_.rows()) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, interrupt_.token(), [this] { return !queue_.empty() || ended_; });
-      interrupt_.check();
-      if (queue_.empty()) {
-        if (error_) std::rethrow_exception(error_);
-        return nullptr;
+  // False as soon as it is known. Counts rows and bytes.
+  bool equal(RangeFindings& out) {
+    bool more_a = fetch(source_, a_, out.rows_source, out);
+    bool more_b = fetch(target_, b_, out.rows_target, out);
+    std::size_t at_a = 0, at_b = 0;
+    while (more_a && more_b) {
+      const bool same = a_.columns() > 0 ? advance_cells(at_a, at_b) : advance_bytes(at_a, at_b);
+      if (!same) return false;
+      if (at_a == size(a_)) {
+        more_a = fetch(source_, a_, out.rows_source, out);
+        at_a = 0;
       }
-      batch_ = std::move(queue_.front());
-      queue_.pop_front();
-      row_ = 0;
-      changed_.notify_all();
+      if (at_b == size(b_)) {
+        more_b = fetch(target_, b_, out.rows_target, out);
+        at_b = 0;
+      }
     }
-    ++rows_;
-    return batch_.row(row_);
+    return !more_a && !more_b;
   }
-  const RowBatch& batch() const { return batch_; }
-  std::uint64_t rows() const { return rows_; }
 
  private:
-  void run(const ReadSpec& spec, const Transcoder* transcoder, const std::stop_token& stop) {
-    try {
-      const auto stream = source_->read(spec, {}, cells_layout(), ReadOrder::canonical);
-      while (!stop.stop_requested()) {
-        RowBatch batch;
-        if (!stream->next(batch)) break;
-        if (transcoder) transcoder->apply(batch, Misfits::mark);
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, stop, [this] { return queue_.size() < kBatchesAhead; });
-        queue_.push_back(std::move(batch));
-        changed_.notify_all();
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      error_ = std::current_exception();
+  static bool fetch(RangeRows& from, RowBatch& batch, std::uint64_t& rows, RangeFindings& out) {
+    if (!from.next(batch)) return false;
+    rows += batch.rows();
+    out.bytes += batch.bytes();
+    return true;
+  }
+
+  static std::size_t size(const RowBatch& batch) {
+    return batch.columns() > 0 ? batch.rows() : batch.wire_bytes().size();
+  }
+
+  // Rows of one form end where their bytes say so: equal bytes are equal rows.
+  bool advance_bytes(std::size_t& at_a, std::size_t& at_b) const {
+    const std::string_view a = a_.wire_bytes().substr(at_a), b = b_.wire_bytes().substr(at_b);
+    const std::size_t count = std::min(a.size(), b.size());
+    at_a += count;
+    at_b += count;
+    return std::memcmp(a.data(), b.data(), count) == 0;
+  }
+
+  bool advance_cells(std::size_t& at_a, std::size_t& at_b) const {
+    while (at_a < a_.rows() && at_b < b_.rows()) {
+      if (!same_cells(a_, a_.row(at_a), b_, b_.row(at_b))) return false;
+      ++at_a;
+      ++at_b;
     }
-    const std::lock_guard lock(mutex_);
-    ended_ = true;
-    changed_.notify_all();
+    return true;
   }
 
-  Interrupt& interrupt_;
-  Opened<Source> source_;
-  std::shared_ptr<Canceller> canceller_;
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::deque<RowBatch> queue_;
-  std::exception_ptr error_;
-  bool ended_ = false;
-  RowBatch batch_;
-  std::size_t row_ = static_cast<std::size_t>(-1);
-  std::uint64_t rows_ = 0;
-  std::jthread thread_;
-};
-
-// Everything about one comparison.
-class Merge {
- public:
-  Merge(const ComparedTable& table, RowReader& source, RowReader& target, std::size_t keep)
-      : table_(table), source_(source), target_(target), keep_(keep) {
-    out.table = table.route.name;
-  }
-
-  void run(const std::function<void(const TableComparison&)>& tick) {
-    const Cell* a = next_source();
-    const Cell* b = next_target();
-    auto ticked = std::chrono::steady_clock::now();
-    while (a || b) {
-      const int order = !a   ? 1
-                        : !b ? -1
-                             : table_.compare_keys(source_.batch(), a, target_.batch(), b);
-      if (order < 0) {
-        missing(a);
-      } else if (order > 0) {
-        extra(b);
-      } else {
-        compare_rows(a, b);
-      }
-      if (order <= 0) a = next_source();
-      if (order >= 0) b = next_target();
-      if (((out.rows_source + out.rows_target) & 0xfff) != 0 || !tick) continue;
-      const auto now = std::chrono::steady_clock::now();
-      if (now - ticked < std::chrono::milliseconds(100)) continue;
-      ticked = now;
-      tick(out);
-    }
-    out.complete = true;
-  }
-
-  TableComparison out;
-
- private:
-  // A row whose key has no form on the other side cannot have its like there.
-  const Cell* next_source() {
-    const Cell* row = advance(source_, last_a_, out.rows_source);
-    while (row && table_.has_misfit_key(row)) {
-      missing(row);
-      row = advance(source_, last_a_, out.rows_source);
-    }
-    return row;
-  }
-  const Cell* next_target() {
-    const Cell* row = advance(target_, last_b_, out.rows_target);
-    while (row && table_.has_misfit_key(row)) {
-      extra(row);
-      row = advance(target_, last_b_, out.rows_target);
-    }
-    return row;
-  }
-  void missing(const Cell* row) {
-    ++out.missing;
-    note(DifferenceKind::missing, source_.batch(), row, {});
-  }
-  void extra(const Cell* row) {
-    ++out.extra;
-    note(DifferenceKind::extra, target_.batch(), row, {});
-  }
-
-  void compare_rows(const Cell* a, const Cell* b) {
-    std::vector<std::string> differing = table_.differing(source_.batch(), a, target_.batch(), b);
-    if (differing.empty()) return;
-    ++out.differing;
-    note(DifferenceKind::differs, source_.batch(), a, std::move(differing));
-  }
-
-  void note(DifferenceKind kind, const RowBatch& batch, const Cell* row,
-            std::vector<std::string> columns) {
-    if (out.found.size() >= keep_) return;
-    out.found.push_back({kind, table_.key_of(batch, row), std::move(columns)});
-    table_.push_key(batch, row, out.keys);
-  }
-
-  // A merge of streams that are not in this order would report nonsense: so each row's key is
-  // checked to come after the one before.
-  const Cell* advance(RowReader& side, RowBatch& last, std::uint64_t& rows) {
-    const Cell* row = side.next();
-    if (!row) return nullptr;
-    if (table_.has_misfit_key(row)) {
-      ++rows;
-      return row;
-    }
-    if (last.rows() > 0 && table_.compare_keys(last, last.row(0), side.batch(), row) >= 0) {
-      throw Error(ErrorKind::permanent,
-                  fmt::format("{}: the {} does not give its rows in the order of their keys",
-                              out.table, &side == &source_ ? "source" : "target"))
-          .table(out.table)
-          .remedy("name another unique key for this table with `key:`");
-    }
-    last.clear();
-    table_.push_key_row(side.batch(), row, last);
-    ++rows;
-    return row;
-  }
-
-  const ComparedTable& table_;
-  RowReader &source_, &target_;
-  const std::size_t keep_;
-  RowBatch last_a_, last_b_;  // each side's last key
+  RangeRows &source_, &target_;
+  RowBatch a_, b_;
 };
 
 }  // namespace
 
-TableComparison Comparer::compare(const TableRoute& route,
-                                  const std::function<void(const TableComparison&)>& tick) {
-  const auto start = std::chrono::steady_clock::now();
-  const ComparedTable table(route,
-                            endpoints_.source_url.engine() == endpoints_.target_url.engine());
-  RowReader source_rows(endpoints_.source_url, endpoints_.source_options, table.source, interrupt_,
-                        &table.transcoder);
-  RowReader target_rows(endpoints_.target_url, endpoints_.target_options, table.target, interrupt_,
-                        nullptr);
-  Merge merge(table, source_rows, target_rows, keep_);
-  merge.run(tick);
-  merge.out.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return std::move(merge.out);
+std::string_view name(CompareMode mode) {
+  switch (mode) {
+    case CompareMode::automatic:
+      return "auto";
+    case CompareMode::stream:
+      return "stream";
+    case CompareMode::digest:
+      return "digest";
+  }
+  return "?";
+}
+
+// How ranges of a table can be compared as a whole, and how fast that has been. Threads: any.
+struct Comparer::Ways {
+  enum class Way { stream, digest, merge };
+
+  std::optional<RowLayout> layout;
+  std::optional<DigestForm> digest;
+  CompareMode mode = CompareMode::automatic;
+  bool sorted = false;  // streams would have to be, which digests need not
+
+  Way next() {
+    const std::lock_guard lock(mutex_);
+    if (differing_ >= kDifferingInARow && ++merged_ % kMergedBetween != 0) return Way::merge;
+    if (!layout && !digest) return Way::merge;
+    if (sorted && digest && mode != CompareMode::stream) return Way::digest;
+    if (!digest || mode == CompareMode::stream) return layout ? Way::stream : Way::merge;
+    if (!layout || mode == CompareMode::digest) return Way::digest;
+    Speed &stream = speeds_[0], &digests = speeds_[1];
+    const bool known = stream.ranges >= kRangesTried && digests.ranges >= kRangesTried;
+    if (!known)
+      return stream.asked <= digests.asked ? ask(stream, Way::stream) : ask(digests, Way::digest);
+    return stream.rate() > digests.rate() * kStreamGain ? Way::stream : Way::digest;
+  }
+
+  // A digest that failed: of this table none is asked for any more. Error: of the one that did.
+  void no_more_digests() {
+    const std::lock_guard lock(mutex_);
+    digest.reset();
+  }
+
+  void learn(Way way, std::uint64_t rows, double seconds, bool equal) {
+    const std::lock_guard lock(mutex_);
+    differing_ = equal ? 0 : differing_ + 1;
+    if (way == Way::merge || !equal) return;
+    Speed& speed = speeds_[way == Way::digest ? 1 : 0];
+    ++speed.ranges;
+    speed.rows += rows;
+    speed.seconds += seconds;
+  }
+
+ private:
+  struct Speed {
+    std::uint64_t asked = 0, ranges = 0, rows = 0;
+    double seconds = 0;
+    double rate() const { return static_cast<double>(rows) / std::max(seconds, 1e-9); }
+  };
+  static Way ask(Speed& speed, Way way) {
+    ++speed.asked;
+    return way;
+  }
+
+  std::mutex mutex_;
+  std::array<Speed, 2> speeds_;
+  int differing_ = 0;  // ranges, in a row
+  std::uint64_t merged_ = 0;
+};
+
+// What all lanes have found of a table. Threads: any.
+class Comparer::Tally {
+ public:
+  Tally(std::size_t keep, const std::optional<EqualPart>& behind,
+        const std::function<void(const EqualPart&)>& equal_part)
+      : keep_(keep), equal_part_(equal_part) {
+    if (!behind) return;
+    equal_ = *behind;
+    total_.rows_source = behind->rows_source;
+    total_.rows_target = behind->rows_target;
+  }
+
+  void add(const VerifyRange& range, RangeFindings found, bool by_digest) {
+    const std::lock_guard lock(mutex_);
+    add_counts(total_, found);
+    if (by_digest) total_.by_digest += found.rows_source;
+    extend_equal_part(range, found);
+    if (found.found.empty()) return;
+    // The first ones by key are kept, whichever lane comes first.
+    named_ += found.found.size();
+    by_range_.emplace(range.number, std::move(found));
+    while (named_ - by_range_.rbegin()->second.found.size() >= keep_) {
+      named_ -= by_range_.rbegin()->second.found.size();
+      by_range_.erase(std::prev(by_range_.end()));
+    }
+  }
+
+  TableComparison so_far() const {
+    const std::lock_guard lock(mutex_);
+    TableComparison copy;
+    add_counts(copy, total_);
+    return copy;
+  }
+
+  TableComparison take() {
+    const std::lock_guard lock(mutex_);
+    TableComparison result;
+    add_counts(result, total_);
+    result.by_digest = total_.by_digest;
+    for (auto& [number, found] : by_range_) {
+      result.keys.set_columns(found.keys.columns());
+      for (std::size_t at = 0; at < found.found.size() && result.found.size() < keep_; ++at) {
+        result.found.push_back(std::move(found.found[at]));
+        for (std::size_t part = 0; part < found.keys.columns(); ++part) {
+          result.keys.push_cell(found.keys, found.keys.row(at)[part]);
+        }
+        result.keys.end_cell_row();
+      }
+    }
+    return result;
+  }
+
+ private:
+  template <typename From>
+  static void add_counts(TableComparison& to, const From& from) {
+    to.rows_source += from.rows_source;
+    to.rows_target += from.rows_target;
+    to.missing += from.missing;
+    to.extra += from.extra;
+    to.differing += from.differing;
+    to.bytes += from.bytes;
+  }
+
+  void extend_equal_part(const VerifyRange& range, const RangeFindings& found) {
+    if (!equal_part_) return;
+    waiting_.emplace(range.number, Done{range.source.upper, found.rows_source, found.rows_target,
+                                        found.differences() == 0});
+    const std::uint64_t before = next_;
+    for (auto at = waiting_.begin(); at != waiting_.end() && at->first == next_; ++next_) {
+      if (!at->second.equal || !at->second.upper) return;  // it ends here
+      equal_.upto = *at->second.upper;
+      equal_.rows_source += at->second.rows_source;
+      equal_.rows_target += at->second.rows_target;
+      at = waiting_.erase(at);
+    }
+    if (next_ != before) equal_part_(equal_);
+  }
+
+  struct Done {
+    std::optional<Key> upper;
+    std::uint64_t rows_source = 0, rows_target = 0;
+    bool equal = false;
+  };
+
+  const std::size_t keep_;
+  const std::function<void(const EqualPart&)>& equal_part_;
+  mutable std::mutex mutex_;
+  TableComparison total_;
+  std::map<std::uint64_t, RangeFindings> by_range_;
+  std::uint64_t named_ = 0;
+  std::map<std::uint64_t, Done> waiting_;
+  std::uint64_t next_ = 0;
+  EqualPart equal_;
+};
+
+// One worker: its sessions to both sides.
+class Comparer::Lane {
+ public:
+  explicit Lane(Comparer& owner) : owner_(owner) {}
+
+  void run(const ComparedTable& table, RangeCutter& cutter, Ways& ways, Tally& tally,
+           const std::stop_token& stop) {
+    stop_ = stop;
+    Backoff backoff(RetryPolicy{}, owner_.interrupt_);
+    while (true) {
+      owner_.pacer_.between_chunks(stop);
+      if (stop.stop_requested()) return;
+      const std::optional<VerifyRange> range = cutter.next();
+      if (!range) return;
+      Way way = ways.next();
+      for (bool done = false; !done;) {
+        try {
+          compare(table, *range, way, ways, tally);
+          done = true;
+        } catch (const Error& error) {
+          close();
+          // Another lane's error is no reason to try again, and neither is a stop.
+          if (stop.stop_requested()) throw;
+          if (way == Way::digest && can_do_without_digest(error)) {
+            ways.no_more_digests();
+            way = ways.next();
+          } else if (!backoff.again(error)) {
+            throw;
+          }
+        }
+      }
+      backoff.reset();
+      cutter.learn(*range, rows_);
+    }
+  }
+
+  void close() {
+    for (Opened<Source>& side : sides_) side.close();
+  }
+
+  Opened<Source> open(bool of_source) const {
+    if (of_source) return open_source(owner_.endpoints_, owner_.interrupt_);
+    Opened<Source> opened;
+    const Endpoints& ends = owner_.endpoints_;
+    opened.side = ends.target_adapter().open_source(ends.target_url, ends.target_options);
+    opened.registration = owner_.interrupt_.watch(opened.session());
+    return opened;
+  }
+
+ private:
+  using Way = Ways::Way;
+
+  // A value may be too large for it, say.
+  static bool can_do_without_digest(const Error& error) {
+    return error.kind() == ErrorKind::data || error.kind() == ErrorKind::permanent;
+  }
+
+  void compare(const ComparedTable& table, const VerifyRange& range, Way way, Ways& ways,
+               Tally& tally) {
+    if (!sides_[0]) sides_[0] = open(true);
+    if (!sides_[1]) sides_[1] = open(false);
+    RangeFindings found;
+    bool equal = false;
+    if (way != Way::merge) {
+      const Time::time_point start = Time::now();
+      equal = way == Way::stream ? equal_streams(table, range, *ways.layout, found)
+                                 : equal_digests(table, range, *ways.digest, found);
+      ways.learn(way, found.rows_source, seconds_since(start), equal);
+    }
+    if (!equal) {
+      const std::uint64_t bytes = found.bytes;
+      found = merge(table, range);
+      found.bytes += bytes;
+    }
+    rows_ = std::max(found.rows_source, found.rows_target);
+    tally.add(range, std::move(found), equal && way == Way::digest);
+  }
+
+  RangeRows rows(const ComparedTable& table, const VerifyRange& range, bool of_source,
+                 const RowLayout& layout) {
+    const auto took = [this, of_source](std::uint64_t rows, std::uint64_t bytes) {
+      if (of_source) owner_.rows_read_ += rows;
+      owner_.pacer_.admit(of_source ? rows : 0, bytes, stop_);
+      owner_.interrupt_.check();
+      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped");
+    };
+    if (!of_source) return {*sides_[1], table.target, range.target, layout, nullptr, took};
+    const bool as_targets = layout == cells_layout();
+    return {
+        *sides_[0], table.source, range.source, layout, as_targets ? &table.transcoder : nullptr,
+        took};
+  }
+
+  bool equal_streams(const ComparedTable& table, const VerifyRange& range, const RowLayout& layout,
+                     RangeFindings& found) {
+    RangeRows source = rows(table, range, true, layout), target = rows(table, range, false, layout);
+    return StreamComparison(source, target).equal(found);
+  }
+
+  // Both servers at once: neither has anything to send before it is done.
+  bool equal_digests(const ComparedTable& table, const VerifyRange& range, const DigestForm& form,
+                     RangeFindings& found) {
+    std::future<RangeDigest> there = std::async(
+        std::launch::async, [&] { return sides_[1]->digest(table.target, range.target, form); });
+    const RangeDigest here = sides_[0]->digest(table.source, range.source, form);
+    const RangeDigest other = there.get();
+    found.rows_source = here.rows;
+    found.rows_target = other.rows;
+    found.bytes = here.sum.size() + other.sum.size() + 2 * sizeof(here.rows);
+    owner_.rows_read_ += here.rows;
+    owner_.pacer_.admit(here.rows, found.bytes, stop_);
+    return here == other;
+  }
+
+  RangeFindings merge(const ComparedTable& table, const VerifyRange& range) {
+    RangeRows source = rows(table, range, true, cells_layout()),
+              target = rows(table, range, false, cells_layout());
+    return RowMerge(table, source, target, owner_.options_.keep_differences).run();
+  }
+
+  Comparer& owner_;
+  std::array<Opened<Source>, 2> sides_;
+  std::stop_token stop_;
+  std::uint64_t rows_ = 0;  // of the range before
+};
+
+Comparer::Comparer(const Endpoints& endpoints, Interrupt& interrupt, Pacer& pacer,
+                   const CompareOptions& options)
+    : endpoints_(endpoints),
+      interrupt_(interrupt),
+      pacer_(pacer),
+      options_(options),
+      workers_(options.workers) {}
+Comparer::~Comparer() = default;
+
+int Comparer::workers_for(const TableRoute& route, bool cuts) const {
+  if (!cuts) return 1;
+  const std::uint64_t ranges = route.source.rows_estimate / options_.range_rows + 1;
+  return static_cast<int>(
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(workers_.load(), 1)), ranges));
+}
+
+TableComparison Comparer::compare(const TableRoute& route, const std::optional<EqualPart>& behind,
+                                  const std::function<void(const TableComparison&)>& tick,
+                                  const std::function<void(const EqualPart&)>& equal_part) {
+  const Time::time_point start = Time::now();
+  const ComparedTable table(route, endpoints_.source_url.engine() == endpoints_.target_url.engine(),
+                            options_.words);
+  if (lanes_.empty()) lanes_.push_back(std::make_unique<Lane>(*this));
+  Opened<Source> source = lanes_[0]->open(true), target = lanes_[0]->open(false);
+  Ways ways;
+  ways.mode = options_.mode;
+  ways.layout = first_common(source->layouts(table.source), target->layouts(table.target));
+  if (ways.layout == cells_layout()) ways.layout.reset();
+  ways.digest =
+      first_common(source->digest_forms(table.source), target->digest_forms(table.target));
+  RangeCutter cutter(table, options_.range_rows, std::move(source), std::move(target),
+                     behind ? std::optional(behind->upto) : std::nullopt);
+  ways.sorted = !cutter.cuts();
+  rows_read_ = 0;
+  Tally tally(options_.keep_differences, cutter.began_behind() ? behind : std::nullopt, equal_part);
+
+  std::stop_source stop;
+  std::mutex mutex;
+  std::condition_variable ended;
+  std::exception_ptr error;
+  const int workers = workers_for(route, cutter.cuts());
+  std::atomic<int> running = workers;
+  while (lanes_.size() < static_cast<std::size_t>(workers)) {
+    lanes_.push_back(std::make_unique<Lane>(*this));
+  }
+  std::vector<std::jthread> threads;
+  for (int at = 0; at < workers; ++at) {
+    threads.emplace_back([&, lane = lanes_[static_cast<std::size_t>(at)].get()] {
+      try {
+        lane->run(table, cutter, ways, tally, stop.get_token());
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        stop.request_stop();
+        lane->close();
+      }
+      const std::lock_guard lock(mutex);
+      --running;
+      ended.notify_all();
+    });
+  }
+  const auto ticked = [&] {
+    if (!tick) return;
+    TableComparison so_far = tally.so_far();
+    so_far.table = route.name;
+    so_far.held = pacer_.reason();
+    if (!cutter.cuts()) so_far.rows_source = rows_read_;  // of the one range
+    tick(so_far);
+  };
+  {
+    std::unique_lock lock(mutex);
+    while (!ended.wait_for(lock, std::chrono::milliseconds(100), [&] { return running == 0; })) {
+      lock.unlock();
+      ticked();
+      lock.lock();
+    }
+  }
+  threads.clear();
+  if (error) std::rethrow_exception(error);
+  interrupt_.check();
+  TableComparison result = tally.take();
+  result.table = route.name;
+  result.complete = true;
+  result.seconds = seconds_since(start);
+  return result;
 }
 
 }  // namespace migrator

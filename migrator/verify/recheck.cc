@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "migrator/verify/cell_comparison.h"
+
 namespace migrator {
 namespace {
 
@@ -93,12 +95,15 @@ class RowSet {
 std::optional<Difference> difference(const ComparedTable& table, const RowSet::Row& source,
                                      const RowSet::Row& target) {
   if (!source.cells && !target.cells) return std::nullopt;
-  if (!target.cells) return Difference{DifferenceKind::missing, {}, {}};
-  if (!source.cells) return Difference{DifferenceKind::extra, {}, {}};
-  std::vector<std::string> columns =
-      table.differing(*source.batch, source.cells, *target.batch, target.cells);
+  Difference found;
+  if (!source.cells || !target.cells) {
+    found.kind = source.cells ? DifferenceKind::missing : DifferenceKind::extra;
+    return found;
+  }
+  const auto columns = table.differing(*source.batch, source.cells, *target.batch, target.cells);
   if (columns.empty()) return std::nullopt;
-  return Difference{DifferenceKind::differs, {}, std::move(columns)};
+  table.describe(columns, *source.batch, source.cells, *target.batch, target.cells, found);
+  return found;
 }
 
 // Both read from the source.
@@ -126,6 +131,8 @@ struct Recheck::Look {
   int alike = 0;       // looks that found it different and at rest, in a row
   bool equal = false;
   std::string name;  // its key, as the source has it
+
+  bool restless() const { return alike < kLooksAlike; }
 };
 
 // The keys of what was found, in the words of both sides.
@@ -185,34 +192,24 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
                               const std::function<bool()>& quiet) {
   if (result.found.empty()) return 0;
   open();
-  const ComparedTable table(route,
-                            endpoints_.source_url.engine() == endpoints_.target_url.engine());
+  const ComparedTable table(route, endpoints_.source_url.engine() == endpoints_.target_url.engine(),
+                            words_);
   const Keys keys(route, endpoints_, result.keys);
   const std::uint64_t beyond = result.differences() - result.found.size();
   std::vector<Look> looks;
   std::vector<std::size_t> stay;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (keys.has(at)) {
-      looks.push_back({at});
+      looks.push_back({.at = at, .name = {}});
     } else {
       stay.push_back(at);
     }
   }
   result.not_looked_at = beyond + stay.size();
-  for (const std::chrono::milliseconds wait : waits_) {
-    if (looks.empty()) break;
-    if (!interrupt_.sleep(wait)) interrupt_.check();
-    look(table, keys, result, looks);
-  }
-  const auto restless = [](const Look& look) { return look.alike < kLooksAlike; };
-  const Time::time_point until = Time::now() + kRestless;
-  while (std::any_of(looks.begin(), looks.end(), restless) && Time::now() < until) {
-    if (!interrupt_.sleep(kRestlessWait)) interrupt_.check();
-    look(table, keys, result, looks);
-  }
+  look_until_at_rest(table, keys, result, looks, kRestless);
   std::uint64_t moving = 0;
   for (const Look& look : looks) {
-    if (restless(look)) {
+    if (look.restless()) {
       --counter(result, result.found[look.at].kind);
       ++moving;
     } else {
@@ -232,6 +229,89 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
   result.keys = std::move(kept);
   say_what_is_open(route, result, moving, quiet);
   return settled;
+}
+
+void Recheck::look_until_at_rest(const ComparedTable& table, const Keys& keys,
+                                 TableComparison& result, std::vector<Look>& looks,
+                                 std::chrono::seconds restless) {
+  for (const std::chrono::milliseconds wait : waits_) {
+    if (looks.empty()) return;
+    if (!interrupt_.sleep(wait)) interrupt_.check();
+    look(table, keys, result, looks);
+  }
+  const Time::time_point until = Time::now() + restless;
+  while (
+      std::any_of(looks.begin(), looks.end(), [](const Look& look) { return look.restless(); }) &&
+      Time::now() < until) {
+    if (!interrupt_.sleep(kRestlessWait)) interrupt_.check();
+    look(table, keys, result, looks);
+  }
+}
+
+Recheck::Examined Recheck::examine(const TableRoute& route, std::span<const std::string> row_keys) {
+  open();
+  Examined examined;
+  TableComparison& result = examined.result;
+  result.table = route.name;
+  result.complete = true;
+  const ComparedTable table(route, endpoints_.source_url.engine() == endpoints_.target_url.engine(),
+                            words_);
+  // Key by key, as one that has no form as cells spoils a batch.
+  const CaptureDialect& capture = source_.session().dialect().capture();
+  const Transcoder to_target(route.read.key, route.write.key, route.name);
+  std::vector<std::size_t> given;  // of row_keys, by the position in result.found
+  result.keys.set_columns(route.write.key.size());
+  for (std::size_t at = 0; at < row_keys.size(); ++at) {
+    RowBatch cells;
+    try {
+      const Key key = capture.decode(route.read.key, row_keys[at]);
+      source_->key_cells(table.source, {&key, 1}, cells_layout(), cells);
+      to_target.apply(cells, Misfits::mark);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
+      result.complete = false;
+      continue;
+    }
+    Difference& candidate = result.found.emplace_back();
+    for (std::size_t part = 0; part < cells.columns(); ++part) {
+      candidate.key.push_back(value_of(cells, cells.row(0)[part], route.write.key[part].type));
+    }
+    Keys::push(cells, 0, result.keys);
+    given.push_back(at);
+  }
+  result.differing = result.found.size();
+  result.rows_source = result.found.size();
+  const Keys keys(route, endpoints_, result.keys);
+  std::vector<Look> looks;
+  for (std::size_t at = 0; at < result.found.size(); ++at) {
+    if (keys.has(at)) {
+      looks.push_back({.at = at, .name = {}});
+    } else {
+      --result.differing;
+      result.complete = false;
+    }
+  }
+  std::set<std::size_t> different;
+  if (!looks.empty()) {
+    std::set<std::size_t> looked_at;
+    for (const Look& look : looks) looked_at.insert(look.at);
+    look_until_at_rest(table, keys, result, looks, std::chrono::seconds(0));
+    for (const Look& look : looks) {
+      looked_at.erase(look.at);
+      if (look.restless()) {
+        --counter(result, result.found[look.at].kind);
+        examined.moving.push_back(row_keys[given[look.at]]);
+      } else {
+        different.insert(look.at);
+      }
+    }
+    for (const std::size_t at : looked_at) examined.equal.push_back(result.found[at].key);
+  }
+  std::vector<Difference> stay;
+  for (const std::size_t at : different) stay.push_back(std::move(result.found[at]));
+  result.found = std::move(stay);
+  result.keys.clear();
+  return examined;
 }
 
 void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
@@ -263,7 +343,7 @@ std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, 
   std::vector<Look> looks;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (!extras && result.found[at].kind == DifferenceKind::extra) continue;
-    if (keys.has(at)) looks.push_back({at});
+    if (keys.has(at)) looks.push_back({.at = at, .name = {}});
   }
   Session& source = source_.session();
   for (std::size_t first = 0; first < looks.size(); first += kKeysPerRead) {

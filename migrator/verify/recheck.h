@@ -34,13 +34,15 @@ namespace migrator {
 
 class Recheck {
  public:
-  // followed: throws if no relay is at work any more.
+  // words: as ComparedTable's. followed: throws if no relay is at work any more.
   Recheck(const Endpoints& endpoints, Interrupt& interrupt, const ChangeFeed& feed,
-          std::vector<std::chrono::milliseconds> waits, std::function<void()> followed)
+          std::vector<std::chrono::milliseconds> waits, const ValueWords* words,
+          std::function<void()> followed)
       : endpoints_(endpoints),
         interrupt_(interrupt),
         feed_(feed),
         waits_(std::move(waits)),
+        words_(words),
         followed_(std::move(followed)) {}
 
   // Leaves in `result` what stays, with the counters of it. Returns how many settled. Where some
@@ -55,6 +57,16 @@ class Recheck {
   std::uint64_t repair(const TableRoute& route, TableComparison& result, bool extras,
                        const std::function<bool()>& quiet);
 
+  // Looks at the rows of some keys, as the journal has them, whatever is known of them. In the
+  // result are those that stay different; it is not complete where others could not be looked at,
+  // and `moving` has those that have not come to rest.
+  struct Examined {
+    TableComparison result;
+    std::vector<Key> equal;           // in the target's types
+    std::vector<std::string> moving;  // as given
+  };
+  Examined examine(const TableRoute& route, std::span<const std::string> row_keys);
+
   // No change of the table is in the journal now.
   bool nothing_pending(const TableRoute& route);
 
@@ -62,6 +74,9 @@ class Recheck {
   struct Look;
   class Keys;
 
+  // Looks until each has come to rest, or the time is up. Leaves out of `looks` what is equal.
+  void look_until_at_rest(const ComparedTable& table, const Keys& keys, TableComparison& result,
+                          std::vector<Look>& looks, std::chrono::seconds restless);
   static void say_what_is_open(const TableRoute& route, TableComparison& result,
                                std::uint64_t moving, const std::function<bool()>& quiet);
 
@@ -76,6 +91,7 @@ class Recheck {
   Interrupt& interrupt_;
   const ChangeFeed& feed_;
   const std::vector<std::chrono::milliseconds> waits_;
+  const ValueWords* const words_;
   const std::function<void()> followed_;
   Opened<Source> source_, target_;
 };

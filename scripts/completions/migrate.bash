@@ -49,7 +49,7 @@ _migrate() {
       start) options+=' --allow-existing --forget-target --recapture' ;;
       backfill) options+=' --jobs --rows-per-second --bytes-per-second --allow-existing' ;;
       relay) options+=' --follow' ;;
-      verify) options+=' --table --show --repair --log' ;;
+      verify) options+=' --table --show --repair --log --mode --continuous --resume --jobs --rows-per-second --bytes-per-second' ;;
       mismatches) options+=' --table --all --limit --resolve --id --reason' ;;
       status) options+=' --watch' ;;
       rejects) options+=' --table --all --limit --retry --resolve --id --reason' ;;

@@ -81,7 +81,7 @@ class Workbench:
             server.stop()
             if not self.options.keep:
                 shutil.rmtree(server.folder, ignore_errors=True)
-            self.digests = {key: value for key, value in self.digests.items() if key[0] != engine}
+            self.digests = {key: value for key, value in self.digests.items() if engine not in key}
         self.servers.clear()
 
     def close(self):

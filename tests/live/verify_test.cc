@@ -104,7 +104,7 @@ TEST_P(LiveVerify, WhatIsWrongIsFoundAndRepaired) {
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3);
   const json line = json::parse(log.substr(0, log.find('\n')));
   EXPECT_EQ(keys_of(line), (std::vector<std::string>{"columns", "key", "kind", "migration", "phase",
-                                                     "table", "time", "version"}));
+                                                     "table", "time", "values", "version"}));
   // Without being told, it deletes nothing.
   const json some = verify(3, {"--repair"});
   EXPECT_EQ(some["tables"][0]["repaired"], 2);
@@ -123,6 +123,45 @@ TEST_P(LiveVerify, WhatIsWrongIsFoundAndRepaired) {
   // Nor is one of before rows are copied.
   EXPECT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
   EXPECT_FALSE(trial.status()["verify"][1]["complete"]);
+}
+
+// Rows that change are looked at when the relay has brought them over: one that is not on the
+// target as it should be is found, and what is mended is settled.
+TEST_P(LiveVerify, GoesOnLookingAtRowsThatChange) {
+  Child child = trial.start({"verify", "plan.yaml", "--continuous"});
+  int id = 910000;
+  const auto open = [&] {
+    const CommandResult listed = trial.migrate({"mismatches", "plan.yaml", "--json"});
+    return document(listed)["open"].get<int>();
+  };
+  const auto value_on = [&](const TestDatabase& side) {
+    return side.value(fmt::format("SELECT COUNT(*) FROM items WHERE id = {}", id));
+  };
+  ASSERT_TRUE(eventually([&] { return child.err().find("\"progress\"") != std::string::npos; }))
+      << child.err();
+  // It looks once a second: what is taken away in between is seen, mostly at the first try.
+  const bool seen = eventually(
+      [&] {
+        ++id;
+        trial.source.exec(fmt::format("INSERT INTO items VALUES ({0}, {0}, 'w', 1);", id));
+        if (!eventually([&] { return value_on(trial.target) == "1"; })) return false;
+        trial.target.exec(fmt::format("DELETE FROM items WHERE id = {};", id));
+        return eventually([&] { return open() > 0; }, 4s);
+      },
+      40s);
+  EXPECT_TRUE(seen) << child.err();
+  EXPECT_NE(child.err().find(fmt::format("items: missing ({})", id)), std::string::npos)
+      << child.err();
+  EXPECT_EQ(trial.status()["verify"][1]["missing"], 1) << trial.status()["verify"];
+  trial.source.exec(fmt::format("UPDATE items SET n = 2 WHERE id = {};", id));
+  EXPECT_TRUE(eventually([&] { return open() == 0; })) << child.err();
+  child.signal(SIGINT);
+  ASSERT_TRUE(child.wait_for(20s));
+  EXPECT_EQ(child.status(), 130) << child.err();
+  trial.remember(child);
+  // Those of the first tries, if there were more than one.
+  trial.migrate({"verify", "plan.yaml", "--repair"});
+  verify(0);
 }
 
 TEST_P(LiveVerify, AMismatchIsSettledByHandAndItsIdStays) {
@@ -209,6 +248,8 @@ TEST(VerifyWithoutCapture, ARepairNeedsAJournal) {
   trial.target.exec("DELETE FROM t;");
   expect_refusal(trial.migrate({"verify", "plan.yaml", "--repair"}), 2, {"capture"});
   expect_refusal(trial.migrate({"verify", "plan.yaml", "--repair=all"}), 2, {"rows or extra"});
+  expect_refusal(trial.migrate({"verify", "plan.yaml", "--continuous"}), 2, {"capture"});
+  expect_refusal(trial.migrate({"verify", "plan.yaml", "--mode", "fast"}), 2, {"auto, stream"});
   EXPECT_EQ(trial.migrate({"verify", "plan.yaml"}).status, 3);
   EXPECT_EQ(trial.migrate({"mismatches", "plan.yaml"}).status, 3);
 }

@@ -257,8 +257,8 @@ TEST_F(PlanSchema, HasTheLimitsAndDefaultsOfTheReader) {
       ++limits;
     }
   }
-  EXPECT_EQ(limits, 10);
-  EXPECT_EQ(defaults, 13);
+  EXPECT_EQ(limits, 11);
+  EXPECT_EQ(defaults, 14);
 }
 
 TEST(PlanUnits, AreReadExactlyOrRefused) {

@@ -158,7 +158,7 @@ class OddText {
     if (below(2) == 0) {
       std::vector<std::chrono::milliseconds> waits(1 + below(10));
       for (auto& wait : waits) wait = std::chrono::milliseconds(below(300'001));
-      plan.verify = {below(1'000'001), waits, below(2) == 0};
+      plan.verify = {below(1'000'001), waits, below(2) == 0, 1 + below(kRangeRowsMax)};
     }
     return plan;
   }

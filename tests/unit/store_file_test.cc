@@ -152,7 +152,7 @@ TEST(StoreFile, ANewerVersionIsRefusedAndBothAreNamed) {
            [&] { open_store(path, kCommand); }, [&] { open_store_for_reading(path); },
            [&] { change_control(path, true, {}); }}) {
     expect_error(ErrorKind::permanent, "version 7", open);
-    expect_error(ErrorKind::permanent, "up to 2", open);
+    expect_error(ErrorKind::permanent, "up to 3", open);
     EXPECT_THAT(error_of(open).remedy(), HasSubstr("upgrade migrate"));
   }
 }

@@ -126,6 +126,23 @@ TEST(GoldenCheckpoint, Version2IsReadInEveryField) {
   expect_mismatches(*store);
 }
 
+TEST(GoldenCheckpoint, Version3IsReadInEveryField) {
+  Folder folder;
+  const std::string path = folder / "copy.db";
+  fs::copy_file(kGolden / "checkpoint-v3.db", path);
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(dump(path), contents(kGolden / "checkpoint-v3.txt"));
+  auto store = open_store(path, kCommand);
+  expect_one_of_everything(*store);
+  expect_mismatches(*store);
+  expect_verify_progress(*store);
+  const std::string key = store->digest_key();
+  // What is copied now makes nothing of what was found before.
+  store->void_verify();
+  EXPECT_TRUE(store->verify_progress().empty());
+  EXPECT_EQ(store->digest_key(), key);
+}
+
 // ---------------------------------------------------------------- meaning of the calls
 
 class StoreCalls : public testing::Test {

@@ -1,0 +1,46 @@
+#include "migrator/verify/value_words.h"
+
+#include <array>
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "migrator/include/migrator/error.h"
+#include "migrator/verify/cell_comparison.h"
+
+namespace migrator {
+namespace {
+
+constexpr std::size_t kShownBytes = 200;
+constexpr std::size_t kDigestBytes = 8;  // of the HMAC: enough to tell the values of a log apart
+
+// In the middle of a character, no.
+std::size_t cut_at(const std::string& text, std::size_t at) {
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+  return at;
+}
+
+}  // namespace
+
+std::string ValueWords::of(const RowBatch& batch, const Cell& cell, const Type& type) const {
+  if (cell.tag == Cell::Tag::null) return "null";
+  const std::string array = encode_key({value_of(batch, cell, type)});
+  std::string text = array.substr(1, array.size() - 2);  // without the brackets
+  if (show_) {
+    if (text.size() <= kShownBytes) return text;
+    return fmt::format("{}... ({} bytes)", text.substr(0, cut_at(text, kShownBytes)), text.size());
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
+           reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
+           &size) == nullptr) {
+    throw Error(ErrorKind::invariant, "a value's digest could not be made");
+  }
+  std::string words = "hmac:";
+  for (std::size_t at = 0; at < kDigestBytes; ++at) words += fmt::format("{:02x}", digest[at]);
+  return words;
+}
+
+}  // namespace migrator

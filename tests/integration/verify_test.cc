@@ -1,0 +1,330 @@
+// `migrate verify` as a judge: it finds every way in which a row can be wrong, in every mode, and
+// nothing on equal data.
+//
+// What each guard is worth, tried out by taking it away:
+// - rows of the target behind the source's last (StreamComparison::equal's return): EverySingleWay
+//   fails at the row too many;
+// - lengths in front of texts in MySQL's digest (digest_form): Digests.* fails;
+// - range_order() always canonical: TextKeysOfTwoOrders reports rows that are equal.
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "tests/integration/migration_case.h"
+
+namespace migrator::test {
+namespace {
+
+using Pair = std::pair<ServerKind, ServerKind>;
+
+constexpr int kRows = 900;
+// So small that there are several ranges; workers for more than one at a time.
+const std::string kRanges = "backfill: {jobs: 3}\nverify: {range_rows: 100}\n";
+
+// A way to be wrong: what is done to the target, and which rows must be named for it.
+struct Mutation {
+  std::string name;
+  std::string sql;
+  std::set<std::string> found;  // "differs [7] txt"
+};
+
+class VerifyCase {
+ public:
+  VerifyCase(ServerKind from, ServerKind to, unsigned seed) : trial(from, to), random_(seed) {
+    const ServerKind kind = trial.source.kind();
+    const bool mysql = is_mysql(kind), postgres = is_postgres(kind);
+    const std::string text = mysql ? " CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" : "";
+    const std::string bytes = postgres ? "decode('00ff0a80', 'hex')" : "X'00ff0a80'";
+    const std::string concat = mysql ? "CONCAT('text ', n)" : "'text ' || n";
+    const std::string filled = mysql ? "CONCAT('x', n)" : "'x' || n";
+    trial.source.exec(fmt::format(
+        "CREATE TABLE wide (id BIGINT NOT NULL PRIMARY KEY, txt VARCHAR(60){0}, num DECIMAL(12,3),"
+        " r {1}, b {2}, flag BOOLEAN, at {3}, n INT);"
+        "INSERT INTO wide SELECT n * 3, CASE WHEN n % 7 = 0 THEN NULL ELSE {4} END, n * 1.5, n / "
+        "4.0,"
+        " CASE WHEN n % 5 = 0 THEN NULL ELSE {5} END, n % 2 = 0, {6}'2024-02-29 12:00:00.123456', n"
+        " FROM {7};"
+        "CREATE TABLE named (name VARCHAR(40){0} NOT NULL PRIMARY KEY, n INT NOT NULL);"
+        "INSERT INTO named SELECT {8}, n FROM {7};",
+        text, postgres ? "DOUBLE PRECISION" : "DOUBLE",
+        postgres ? "BYTEA"
+        : mysql  ? "VARBINARY(40)"
+                 : "BLOB",
+        mysql ? "DATETIME(6)" : "TIMESTAMP", concat, bytes, postgres ? "TIMESTAMP " : "",
+        numbers(kind, kRows), filled));
+    if (postgres || kind == ServerKind::sqlite) trial.source.exec("ANALYZE;");
+    if (mysql) trial.source.exec("ANALYZE TABLE wide; ANALYZE TABLE named;");
+    trial.plan(MigrationCase::tables({"wide", "named"}), kRanges);
+    const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+    EXPECT_EQ(copied.status, 0) << shown(copied);
+  }
+
+  json verify(int status, const std::vector<std::string>& more) {
+    std::vector<std::string> command{"verify", "plan.yaml", "--json", "--show", "1000"};
+    command.insert(command.end(), more.begin(), more.end());
+    const CommandResult result = trial.migrate(command);
+    EXPECT_EQ(result.status, status) << shown(result);
+    return document(result);
+  }
+
+  static std::set<std::string> named(const json& result) {
+    std::set<std::string> all;
+    for (const json& table : result["tables"]) {
+      for (const json& one : table["differences"]) {
+        std::string columns;
+        for (const json& column : one["columns"]) columns += " " + column.get<std::string>();
+        EXPECT_TRUE(
+            all.insert(one["kind"].get<std::string>() + " " + one["key"].dump() + columns).second)
+            << "named twice: " << one;
+      }
+      EXPECT_EQ(table["differences"].size(), table["missing"].get<std::size_t>() +
+                                                 table["extra"].get<std::size_t>() +
+                                                 table["differing"].get<std::size_t>());
+    }
+    return all;
+  }
+
+  // A row of `wide` that none of the others is about, and whose n is not divisible by 7 or 5.
+  int row() {
+    while (true) {
+      const int n = std::uniform_int_distribution<int>(1, kRows)(random_);
+      if (n % 7 != 0 && n % 5 != 0 && used_.insert(n).second) return n * 3;
+    }
+  }
+
+  std::vector<Mutation> mutations() {
+    const ServerKind kind = trial.target.kind();
+    const bool mysql = is_mysql(kind), postgres = is_postgres(kind);
+    const int bit = row(), gone = row(), swapped = row(), with = row(), twin = row(), twins = row(),
+              nulled = row(), empty = row(), space = row(), late = row(), sign = row();
+    const auto differs = [](int id, const std::string& columns) {
+      return fmt::format("differs [{}] {}", id, columns);
+    };
+    const std::string last = postgres ? "decode('00ff0a81', 'hex')" : "X'00ff0a81'";
+    const std::string text_of = "(SELECT t FROM (SELECT txt AS t FROM wide WHERE id = {}) x)";
+    std::vector<Mutation> all = {
+        {"one bit",
+         fmt::format("UPDATE wide SET b = {} WHERE id = {};", last, bit),
+         {differs(bit, "b")}},
+        {"one row missing",
+         fmt::format("DELETE FROM wide WHERE id = {};", gone),
+         {fmt::format("missing [{}]", gone)}},
+        {"one row too many, in the end",
+         fmt::format("INSERT INTO wide (id, n) VALUES ({}, 1);", kRows * 3 + 1),
+         {fmt::format("extra [{}]", kRows * 3 + 1)}},
+        {"one row too many, in the beginning",
+         "INSERT INTO wide (id, n) VALUES (-5, 1);",
+         {"extra [-5]"}},
+        {"two rows' values swapped",
+         fmt::format(
+             "UPDATE wide SET n = CASE id WHEN {0} THEN {1} ELSE {2} END WHERE id IN ({0}, {3});",
+             swapped, with / 3, swapped / 3, with),
+         {differs(swapped, "n"), differs(with, "n")}},
+        {"two rows alike",
+         fmt::format("UPDATE wide SET n = 100000 WHERE id IN ({}, {});", twin, twins),
+         {differs(twin, "n"), differs(twins, "n")}},
+        {"a NULL",
+         fmt::format("UPDATE wide SET txt = NULL WHERE id = {};", nulled),
+         {differs(nulled, "txt")}},
+        {"an empty text",
+         fmt::format("UPDATE wide SET txt = '' WHERE id = {};", empty),
+         {differs(empty, "txt")}},
+        {"a trailing space",
+         fmt::format("UPDATE wide SET txt = {} WHERE id = {};",
+                     mysql ? "CONCAT(txt, ' ')" : "txt || ' '", space),
+         {differs(space, "txt")}},
+        {"a microsecond",
+         fmt::format("UPDATE wide SET at = '2024-02-29 12:00:00.123457' WHERE id = {};", late),
+         {differs(late, "at")}},
+        {"a text key in another case",
+         "UPDATE named SET name = 'X50' WHERE name = 'x50';",
+         {"missing [\"x50\"]", "extra [\"X50\"]"}},
+    };
+    if (postgres) {
+      // Equal to SQL, and not the same. 0.0 stands on the source.
+      all.push_back({"a sign of zero",
+                     fmt::format("UPDATE wide SET r = '-0' WHERE id = {};", sign),
+                     {differs(sign, "r")}});
+    }
+    return all;
+  }
+
+  MigrationCase trial;
+
+ private:
+  std::mt19937 random_;
+  std::set<int> used_;
+};
+
+class Judge : public testing::TestWithParam<Pair> {
+ protected:
+  static unsigned seed() {
+    const unsigned seed = std::random_device{}();
+    testing::Test::RecordProperty("seed", std::to_string(seed));
+    std::fprintf(stderr, "seed %u\n", seed);
+    return seed;
+  }
+};
+
+TEST_P(Judge, FindsAllThatIsWrongAtOnceAndNothingElse) {
+  VerifyCase judge(GetParam().first, GetParam().second, seed());
+  for (const std::string mode : {"stream", "digest", "auto"}) {
+    SCOPED_TRACE(mode);
+    const json clean = judge.verify(0, {"--mode", mode});
+    EXPECT_EQ(clean["tables"][0]["rows_source"], kRows);
+    EXPECT_EQ(clean["tables"][0]["rows_target"], kRows);
+    EXPECT_EQ(clean["tables"][1]["rows_source"], kRows);
+  }
+  std::set<std::string> expected;
+  for (const Mutation& mutation : judge.mutations()) {
+    judge.trial.target.exec(mutation.sql);
+    expected.insert(mutation.found.begin(), mutation.found.end());
+  }
+  for (const std::string mode : {"stream", "digest", "auto"}) {
+    SCOPED_TRACE(mode);
+    EXPECT_EQ(VerifyCase::named(judge.verify(3, {"--mode", mode})), expected);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Pairs, Judge, testing::ValuesIn(all_pairs()), pair_name);
+
+// One by one, as several may hide one another: in a sum, say.
+class EverySingleWay : public testing::TestWithParam<ServerKind> {};
+
+TEST_P(EverySingleWay, ToBeWrongIsFoundInEveryMode) {
+  VerifyCase judge(GetParam(), GetParam(), 20261126);
+  std::set<std::string> expected;
+  for (const Mutation& mutation : judge.mutations()) {
+    SCOPED_TRACE(mutation.name);
+    judge.trial.target.exec(mutation.sql);
+    expected.insert(mutation.found.begin(), mutation.found.end());
+    for (const std::string mode : {"stream", "digest"}) {
+      SCOPED_TRACE(mode);
+      EXPECT_EQ(VerifyCase::named(judge.verify(3, {"--mode", mode})), expected);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, EverySingleWay,
+                         testing::Values(ServerKind::postgres, ServerKind::mariadb,
+                                         ServerKind::sqlite),
+                         [](const auto& one) { return std::string(name(one.param)); });
+
+// Where two columns' values may be taken for those of others: what stands between them in a digest
+// has to tell them apart.
+TEST(Digests, AreNotFooledByWhatStandsBetweenValues) {
+  for (const ServerKind kind : {ServerKind::postgres, ServerKind::mariadb}) {
+    MigrationCase trial(kind, kind);
+    trial.source.exec(
+        "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a VARCHAR(20), b VARCHAR(20), c VARCHAR(20));"
+        "INSERT INTO t VALUES (1, 'x#3', 'y', 'z'), (2, 'x', NULL, 'y'), (3, NULL, 'x', 'y'),"
+        " (4, '-', 'x', 'y'), (5, '', NULL, 'x');");
+    trial.plan("  - name: t\n");
+    ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+    trial.target.exec(
+        "UPDATE t SET a = 'x', b = '3#y', c = 'z' WHERE id = 1;"
+        "UPDATE t SET a = NULL, b = 'x' WHERE id = 2; UPDATE t SET a = 'x', b = NULL WHERE id = 3;"
+        "UPDATE t SET a = NULL, b = '-', c = 'y' WHERE id = 4;"
+        "UPDATE t SET a = NULL, b = '' WHERE id = 5;");
+    const CommandResult result =
+        trial.migrate({"verify", "plan.yaml", "--json", "--mode", "digest"});
+    EXPECT_EQ(result.status, 3) << shown(result);
+    EXPECT_EQ(document(result)["tables"][0]["differing"], 5) << shown(result);
+  }
+}
+
+// Accents, case and padding: the two sides sort the same keys in different orders.
+TEST(TextKeys, OfTwoOrdersAreComparedInOneThatBothShare) {
+  for (const auto& [from, to] : all_pairs()) {
+    SCOPED_TRACE(fmt::format("{} to {}", name(from), name(to)));
+    MigrationCase trial(from, to);
+    const std::string collated = is_mysql(from) ? " COLLATE utf8mb4_general_ci" : "";
+    std::string sql = fmt::format(
+        "CREATE TABLE t (name VARCHAR(40){} NOT NULL PRIMARY KEY, n INT NOT NULL);", collated);
+    sql += fmt::format("INSERT INTO t SELECT {}, n FROM {};",
+                       is_mysql(from)      ? "CONCAT(CHAR(97 + n % 26), n)"
+                       : is_postgres(from) ? "chr(97 + n % 26) || n"
+                                           : "char(97 + n % 26) || n",
+                       numbers(from, 300));
+    sql +=
+        "INSERT INTO t VALUES ('Zebra', 1), ('\xC3\xA4pfel', 2), ('_x', 3), ('~', 4), ('B-1', 5);";
+    trial.source.exec(sql);
+    trial.plan("  - name: t\n", "verify: {range_rows: 20}\n");
+    ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+    for (const std::string mode : {"stream", "digest"}) {
+      const CommandResult equal = trial.migrate({"verify", "plan.yaml", "--mode", mode});
+      EXPECT_EQ(equal.status, 0) << shown(equal);
+    }
+    trial.target.exec("UPDATE t SET n = -1 WHERE name = 'Zebra'; DELETE FROM t WHERE name = '~';");
+    const CommandResult found = trial.migrate({"verify", "plan.yaml", "--json"});
+    EXPECT_EQ(found.status, 3) << shown(found);
+    EXPECT_EQ(VerifyCase::named(document(found)),
+              (std::set<std::string>{"differs [\"Zebra\"] n", "missing [\"~\"]"}));
+  }
+}
+
+// What was found equal before a kill is not looked at again, and what comes behind it is.
+TEST(Interrupted, AVerifyGoesOnAndNeverCounts) {
+  for (const ServerKind kind : {ServerKind::postgres, ServerKind::mariadb, ServerKind::sqlite}) {
+    SCOPED_TRACE(name(kind));
+    VerifyCase judge(kind, kind, 1);
+    MigrationCase& trial = judge.trial;
+    trial.environment["MIGRATOR_STOP_AT"] = "verify_progress_recorded:1";
+    EXPECT_NE(trial.migrate({"verify", "plan.yaml", "--jobs", "1"}).status, 0);
+    trial.environment.clear();
+    EXPECT_FALSE(trial.status()["verify"][1]["complete"]);
+    // Equal then, so it is not seen now: in front of what is left.
+    trial.target.exec("UPDATE wide SET n = 0 WHERE id = 3; UPDATE wide SET n = 0 WHERE id = 2700;");
+    const json resumed = judge.verify(3, {"--resume"});
+    EXPECT_EQ(VerifyCase::named(resumed), (std::set<std::string>{"differs [2700] n"}));
+    EXPECT_EQ(resumed["tables"][0]["rows_source"], kRows);
+    // It has ended: there is nothing to go on with for this table, and so it begins anew.
+    EXPECT_EQ(VerifyCase::named(judge.verify(3, {"--resume"})),
+              (std::set<std::string>{"differs [2700] n", "differs [3] n"}));
+    trial.target.exec(
+        "UPDATE wide SET n = 1 WHERE id = 3; UPDATE wide SET n = 900 WHERE id = 2700;");
+    judge.verify(0, {});
+    const CommandResult none = trial.migrate({"verify", "plan.yaml", "--resume"});
+    expect_refusal(none, 2, {"no verify was interrupted"});
+    // Rows that are copied in between void what was found.
+    trial.environment["MIGRATOR_STOP_AT"] = "verify_progress_recorded:1";
+    EXPECT_NE(trial.migrate({"verify", "plan.yaml", "--jobs", "1"}).status, 0);
+    trial.environment.clear();
+    trial.target.exec("UPDATE wide SET n = 0 WHERE id = 3;");
+    EXPECT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+    EXPECT_EQ(VerifyCase::named(judge.verify(3, {"--resume"})),
+              (std::set<std::string>{"differs [3] n"}));
+  }
+}
+
+// Values are digests unless the plan says otherwise, and equal ones have equal digests.
+TEST(Values, AreShownOnlyWhereThePlanSaysSo) {
+  VerifyCase judge(ServerKind::sqlite, ServerKind::sqlite, 1);
+  judge.trial.target.exec("UPDATE wide SET txt = 'secret words' WHERE id IN (3, 6, 21);");
+  judge.verify(3, {"--log", "log.jsonl"});
+  const auto values = [&] {
+    std::vector<std::pair<std::string, std::string>> all;
+    const CommandResult listed = judge.trial.migrate({"mismatches", "plan.yaml", "--json"});
+    const json list = document(listed);
+    for (const json& one : list["mismatches"]) {
+      all.emplace_back(one["values"][0]["source"], one["values"][0]["target"]);
+    }
+    return all;
+  };
+  const auto hidden = values();
+  ASSERT_EQ(hidden.size(), 3u);
+  EXPECT_EQ(hidden[0].second, hidden[1].second);
+  EXPECT_TRUE(hidden[0].second.starts_with("hmac:")) << hidden[0].second;
+  EXPECT_NE(hidden[0].first, hidden[1].first);
+  EXPECT_EQ(hidden[2].first, "null");
+  EXPECT_EQ(judge.trial.read("log.jsonl").find("secret"), std::string::npos);
+  EXPECT_EQ(judge.trial.read("state.db").find("secret"), std::string::npos);
+  judge.trial.plan(MigrationCase::tables({"wide", "named"}), "verify: {show_values: true}\n");
+  judge.verify(3, {});
+  EXPECT_EQ(values()[0], (std::pair<std::string, std::string>{"\"text 1\"", "\"secret words\""}));
+}
+
+}  // namespace
+}  // namespace migrator::test
