@@ -259,8 +259,8 @@ class Source {
   // --- rows that are reduced where they are
 
   // Best first; none where this engine cannot, or not for these columns. Equal values
-  // may hash differently where they are spelled differently (JSON); those that differ never hash
-  // alike, but by a chance of 1 in 2^128.
+  // may hash differently where they are spelled differently (JSON, 1.50 and 1.5); of those that
+  // differ in any bit, the forms that are hashed differ, too.
   virtual std::vector<DigestForm> digest_forms(const ReadSpec&) { return {}; }
   // In one statement; honours `where`.
   virtual RangeDigest digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form);

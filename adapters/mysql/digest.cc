@@ -40,13 +40,16 @@ std::string digest_form(const std::vector<Column>& columns) {
     if (native.base == Base::bit) {
       sql += fmt::format(", IFNULL({} + 0, '-')", name);
     } else if (native.base == Base::real32) {
-      // As a double: FLOAT is printed with six digits.
-      sql += fmt::format(", IFNULL({} + 0e0, '-')", name);
+      // As a double, for FLOAT is printed with six digits; times one, which keeps the sign of zero.
+      sql += fmt::format(", IFNULL({} * 1e0, '-')", name);
     } else if (native.is_text() || native.is_binary()) {
       const std::string value =
           as_bytes && !native.is_binary() ? fmt::format("CAST({} AS BINARY)", name) : name;
       // A NULL is left out by CONCAT_WS: its length says so.
       sql += fmt::format(", IFNULL(LENGTH({}), '-'), {}", name, value);
+    } else if (native.base == Base::uuid || native.base == Base::inet) {
+      // With a text beside it IFNULL would make a UUID of that text, which is none.
+      sql += fmt::format(", IFNULL(CAST({} AS CHAR), '-')", name);
     } else if (column.nullable) {
       sql += fmt::format(", IFNULL({}, '-')", name);
     } else {

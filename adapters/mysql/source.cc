@@ -195,7 +195,8 @@ std::uint64_t MysqlSource::count(const ReadSpec& spec, const KeyRange& range) {
 
 std::string MysqlSource::range_order(const ReadSpec& spec) {
   std::string order = kCanonicalOrder;
-  for (const Column& column : spec.key) {
+  for (std::size_t at = 0; at < spec.key.size(); ++at) {
+    const Column& column = spec.key[at];
     const NativeType native = parse_native_type(column.native_type);
     // Of these the server's order is that of their position, or of other bytes than their text's.
     const bool own = native.base == Base::enumeration || native.base == Base::set ||
@@ -206,8 +207,7 @@ std::string MysqlSource::range_order(const ReadSpec& spec) {
     }
     if (native.base == Base::geometry || native.base == Base::unknown) return "";
     // A collation's name says how it orders, on every version of the server.
-    order += fmt::format(" {}:{}:{}:{}", column.name.size(), native.is_text() ? "text" : "own",
-                         column.native_type, column.collation);
+    order += fmt::format(" {}:{}:{}", at, column.native_type, column.collation);
   }
   return order;
 }

@@ -1,4 +1,8 @@
-// A digest of rows by PostgreSQL's own hash of a record.
+// A digest of rows by PostgreSQL's hash of their binary form.
+//
+// Not by the hash of the record itself: that adds up the hashes of the columns, each 31 times the
+// one before, so that two rows which swap a value cancel each other in a sum; and types hash alike
+// what they hold for equal or nearly so (a numeric and its negative, -1 and 4294967295, [] and {}).
 #pragma once
 
 #include <string>
@@ -8,11 +12,12 @@
 
 namespace migrator::postgres {
 
-inline constexpr const char* kRecordDigest = "pg-record-hash";
+inline constexpr const char* kRecordDigest = "pg-record-send";
 // hash_record_extended() came with PostgreSQL 14.
 inline constexpr int kRecordDigestSince = 140'000;
 
-// "ROW(...)" of the columns, each in a form that hashes alike only where the values are equal.
-std::string digest_record(const std::vector<Column>& columns);
+// The columns as one bytea, in which no two rows look alike: each value behind its type and length,
+// texts in the client's encoding.
+std::string digest_bytes(const std::vector<Column>& columns);
 
 }  // namespace migrator::postgres

@@ -73,8 +73,8 @@ PgSession::PgSession(const Url& url, const SessionOptions& options) : connection
   sees_all_activity_ = as_integer(facts.rows.at(0).at(2)) != 0;
 }
 
-// The same name and version of the library order alike; without a version they may not. (Collations
-// of the database know their version from PostgreSQL 15 on.)
+// The same name and version of the library order alike; without a version they may not. The version
+// is that of the library now: what a database remembers is the one that it was made with.
 const std::string& PgSession::collation(const std::string& name) {
   const auto known = collations_.find(name);
   if (known != collations_.end()) return known->second;
@@ -85,7 +85,13 @@ const std::string& PgSession::collation(const std::string& name) {
     const Result own = query(
         "SELECT COALESCE(to_jsonb(d)->>'datlocprovider', 'c'),"
         " COALESCE(to_jsonb(d)->>'daticulocale', to_jsonb(d)->>'datlocale', datcollate::text),"
-        " to_jsonb(d)->>'datcollversion' FROM pg_database d WHERE datname = current_database()");
+        " pg_collation_actual_version(c.oid) FROM pg_database d LEFT JOIN pg_collation c"
+        " ON c.collprovider = COALESCE(to_jsonb(d)->>'datlocprovider', 'c')::\"char\""
+        " AND COALESCE(to_jsonb(c)->>'colliculocale', to_jsonb(c)->>'colllocale', "
+        "c.collcollate::text)"
+        "  = COALESCE(to_jsonb(d)->>'daticulocale', to_jsonb(d)->>'datlocale', datcollate::text)"
+        " AND c.collnamespace = 'pg_catalog'::regnamespace WHERE datname = current_database()"
+        " ORDER BY c.collencoding DESC NULLS LAST LIMIT 1");
     const std::vector<Value>& row = own.rows.at(0);
     const std::string provider = as_text(row[0]), locale = as_text(row[1]);
     if (provider == "c" && (locale == "C" || locale == "POSIX")) {

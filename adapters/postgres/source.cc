@@ -341,16 +341,20 @@ void PgSource::check_columns(const ReadSpec& spec, const PgSession::Table& table
 std::string PgSource::range_order(const ReadSpec& spec) {
   const std::string encoding = session_.connection().parameter("server_encoding");
   std::string order = kCanonicalOrder;
-  for (const Column& column : spec.key) {
+  for (std::size_t at = 0; at < spec.key.size(); ++at) {
+    const Column& column = spec.key[at];
     if (column.type.kind == TypeKind::opaque || column.type.kind == TypeKind::json) return "";
     if (column.type.kind != TypeKind::text) continue;
     const auto native = parse_native_type(column.native_type);
     if (!native || native->array || column.native_type == "citext") return "";
-    const std::string collation = session_.collation(column.collation);
+    // Its own collation is its type's.
+    const bool is_name = native->base == "name";
+    const std::string collation =
+        session_.collation(is_name && column.collation.empty() ? "C" : column.collation);
     const bool by_bytes = collation == "C" || collation == "POSIX" || collation == "ucs_basic";
     if (by_bytes && (encoding == "UTF8" || encoding == "SQL_ASCII")) continue;
     if (collation.empty()) return "";
-    order += " " + encoding + ":" + collation;
+    order += " " + std::to_string(at) + ":" + encoding + ":" + collation;
   }
   return order;
 }
@@ -362,16 +366,16 @@ std::vector<DigestForm> PgSource::digest_forms(const ReadSpec& spec) {
   return {std::move(form)};
 }
 
-// Twice, with different seeds: 128 bits. OFFSET 0 keeps the record from being made twice, too.
+// Twice, with different seeds: 128 bits. OFFSET 0 keeps the bytes from being made twice, too.
 RangeDigest PgSource::digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form) {
   if (digest_forms(spec) != std::vector{form}) return Source::digest(spec, range, form);
   const PgSession::Table& table = session_.table(spec.table);
   check_columns(spec, table);
   plan_for(range);
   const Result result = session_.query(
-      "SELECT count(*), sum(hash_record_extended(r, 1)), sum(hash_record_extended(r, 2)) "
+      "SELECT count(*), sum(hash_record_extended(ROW(r), 1)), sum(hash_record_extended(ROW(r), 2)) "
       "FROM (SELECT " +
-      digest_record(spec.columns) + " AS r" + from_clause(table, spec.table) +
+      digest_bytes(spec.columns) + " AS r" + from_clause(table, spec.table) +
       where_clause(session_.connection(), spec, range, true) + " OFFSET 0) s");
   const std::vector<Value>& row = result.rows.at(0);
   RangeDigest digest{static_cast<std::uint64_t>(as_integer(row[0])), ""};

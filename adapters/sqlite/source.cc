@@ -7,6 +7,7 @@
 
 #include "adapters/sqlite/codec.h"
 #include "adapters/sqlite/dialect.h"
+#include "adapters/sqlite/digest.h"
 #include "adapters/sqlite/functions.h"
 #include "adapters/sqlite/tokens.h"
 
@@ -221,6 +222,31 @@ std::string Source::range_order(const ReadSpec& spec) {
   if (canonical && walk(spec).plain()) return kCanonicalOrder;
   // Collations of the application's own are not there, so these are SQLite's: the same everywhere.
   return fmt::format("sqlite {} {}", session_->utf8() ? "utf8" : "utf16", walk(spec).fingerprint());
+}
+
+std::vector<DigestForm> Source::digest_forms(const ReadSpec& spec) {
+  return {{kStoredDigest, native_layout(*session_, "main", spec.table, spec.columns).column_types}};
+}
+
+RangeDigest Source::digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form) {
+  session_->require_free();
+  if (digest_forms(spec) != std::vector{form}) {
+    return migrator::Source::digest(spec, range, form);
+  }
+  const KeyWalk& key_walk = walk(spec);
+  const Session::Activity activity(*session_);
+  const Statement statement =
+      session_->prepare(fmt::format("SELECT {} FROM {} {}{}", column_list(spec.columns),
+                                    dialect().quote(spec.table.name), key_walk.hint(),
+                                    where_clause(key_walk, range, spec.where)),
+                        spec.table.name);
+  key_walk.bind(statement.get(), range);
+  session_->check_cancelled();
+  RowDigest digest;
+  while (session_->step(statement.get(), spec.table.name)) {
+    digest.add(statement.get(), static_cast<int>(spec.columns.size()));
+  }
+  return digest.result();
 }
 
 std::string Source::canonical_order(const ReadSpec& spec) const {

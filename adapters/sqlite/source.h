@@ -23,6 +23,8 @@ class Source final : public migrator::Source {
   std::uint64_t null_keys(const ReadSpec& spec) override;
   std::uint64_t count(const ReadSpec& spec, const KeyRange& range) override;
   std::string range_order(const ReadSpec& spec) override;
+  std::vector<DigestForm> digest_forms(const ReadSpec& spec) override;
+  RangeDigest digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form) override;
   std::unique_ptr<RowStream> read(const ReadSpec& spec, const KeyRange& range,
                                   const RowLayout& layout, ReadOrder order) override;
   std::unique_ptr<RowStream> read_keys(const ReadSpec& spec, std::span<const Key> keys,

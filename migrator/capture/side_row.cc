@@ -161,6 +161,19 @@ void SideTable::set_phase(Session& session, Phase phase) const {
       parameters);
 }
 
+void SideTable::set_shadow(Session& session, int shadow_percent, int read_percent) const {
+  const std::optional<SideRow> row = read(session);
+  if (!row || row->phase > Phase::shadow_read) return;
+  const std::array<Value, 5> parameters{std::string(migrator::name(Phase::shadow_read)),
+                                        std::int64_t{shadow_percent}, std::int64_t{read_percent},
+                                        migration_, std::string(migrator::name(row->phase))};
+  session.query(spell(session.dialect(),
+                      fmt::format("UPDATE {} SET phase = {{1}}, shadow_percent = {{2}}, "
+                                  "read_percent = {{3}} WHERE migration = {{4}} AND phase = {{5}}",
+                                  name(session, kSide))),
+                parameters);
+}
+
 std::optional<SideRow> SideTable::lock(Session& session) const {
   const Dialect::FenceLock fence = session.dialect().exclusive_fence(migration_);
   if (!fence.statement.empty()) session.query(fence.statement);

@@ -66,6 +66,9 @@ class SideTable {
   bool exists(Session& session) const;
   // Never back to an earlier one.
   void set_phase(Session& session, Phase phase) const;
+  // What share of reads is compared, and what share is the target's: with it comes the phase
+  // shadow_read. Leaves a row alone that is beyond that.
+  void set_shadow(Session& session, int shadow_percent, int read_percent) const;
   // Within the session's transaction: holds the fence against all who write, having waited for
   // those who do, and gives the row.
   std::optional<SideRow> lock(Session& session) const;

@@ -36,6 +36,8 @@ const std::vector<Command>& commands() {
       {"verify", "PLAN", "compare every row of both sides", run_verify},
       {"mismatches", "PLAN", "list or resolve the rows that a verify found to differ",
        run_mismatches},
+      {"shadow", "PLAN [--percent P]", "ramp the application's reads over to the target",
+       run_shadow},
       {"finish", "PLAN", "end the migration: the writers of the source are stopped", run_finish},
       {"status", "PLAN", "show how far it has come", run_status},
       {"rejects", "PLAN", "list, retry or resolve the rows that the target refused", run_rejects},

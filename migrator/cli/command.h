@@ -49,6 +49,7 @@ int run_finish(const Invocation& invocation);
 int run_verify(const Invocation& invocation);
 int run_status(const Invocation& invocation);
 int run_mismatches(const Invocation& invocation);
+int run_shadow(const Invocation& invocation);
 int run_rejects(const Invocation& invocation);
 int run_pause(const Invocation& invocation);
 int run_resume(const Invocation& invocation);

@@ -171,14 +171,18 @@ int run_verify(const Invocation& invocation) {
     std::fflush(stdout);
   };
   wanted.continuous = options.flag("continuous");
-  wanted.compared = print;
+  bool compared = false;  // all of it; what then is interrupted is to be
+  wanted.compared = [&](const std::vector<TableComparison>& results) {
+    print(results);
+    compared = true;
+  };
   wanted.watched = [&](const WatchProgress& progress) { show(progress, terminal); };
   std::vector<TableComparison> results;
   try {
     results = migration.verify(wanted, tick);
   } catch (const Error& error) {
     if (terminal) std::fprintf(stderr, "\r\x1b[K");
-    if (error.kind() != ErrorKind::cancelled) throw;
+    if (error.kind() != ErrorKind::cancelled || compared) throw;
     throw Error(ErrorKind::cancelled, error.what())
         .remedy("`migrate verify PLAN --resume` goes on behind what was found equal");
   }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "migrator/copy/stop_point.h"
 #include "migrator/engine/steering.h"
+#include "migrator/verify/mismatch_log.h"
 #include "migrator/verify/recheck.h"
 #include "plans/route.h"
 
@@ -74,6 +73,7 @@ std::map<std::string, VerifyOutcome> Verification::begin(
   }
   for (const TableRoute* route : chosen) {
     if (done.contains(route->name)) continue;
+    if (!options.resume) store_.clear_verify_progress(route->name);
     store_.put_verify({route->name, Clock::now(), 0, 0, 0, 0, false, 0});
   }
   return done;
@@ -99,34 +99,16 @@ std::vector<TableComparison> Verification::run(
   std::vector<TableComparison> results;
   for (const TableRoute* each : chosen) {
     const TableRoute& route = *each;
-    TableComparison result;
     if (const auto before = done.find(route.name); before != done.end()) {
+      TableComparison result;
       result.table = route.name;
       result.rows_source = result.rows_target = before->second.rows;
       result.in_flux = before->second.in_flux;
       result.complete = true;
       results.push_back(std::move(result));
-      continue;
+    } else {
+      results.push_back(verify_once(route, comparer, options, tick));
     }
-    try {
-      result = verify(route, comparer, options, tick);
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::cancelled) throw;
-      relayed_();
-      result = {};
-      result.table = route.name;
-      result.begun = Clock::now();
-      result.error = error.what();
-      result.remedy = error.remedy();
-    }
-    // What was equal while nobody followed the changes is no pass.
-    relayed_();
-    write_down(result);
-    log_->append(log_lines(result));
-    const std::size_t kept = std::min<std::size_t>(result.found.size(), plan_.verify.sample_log);
-    result.found.resize(kept);
-    if (tick) tick(result);
-    results.push_back(std::move(result));
   }
   if (options.continuous) {
     if (options.compared) options.compared(results);
@@ -135,13 +117,41 @@ std::vector<TableComparison> Verification::run(
   return results;
 }
 
+// One table, whose errors are in its result, and written down whatever it is.
+TableComparison Verification::verify_once(const TableRoute& route, Comparer& comparer,
+                                          const VerifyOptions& options,
+                                          const std::function<void(const TableComparison&)>& tick) {
+  TableComparison result;
+  try {
+    result = verify(route, comparer, options, tick);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    relayed_();
+    result = {};
+    result.table = route.name;
+    result.begun = Clock::now();
+    result.error = error.what();
+    result.remedy = error.remedy();
+  }
+  // What was equal while nobody followed the changes is no pass.
+  relayed_();
+  write_down(result);
+  log_->append(log_lines(result));
+  result.found.resize(std::min<std::size_t>(result.found.size(), plan_.verify.sample_log));
+  if (tick) tick(result);
+  return result;
+}
+
 // Rows as they change, table by table. What is found is written down at once, and takes the pass
 // away that the table may have had.
 void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
                          const VerifyOptions& options) {
   WatchProgress progress;
   std::optional<Recheck> recheck;
-  std::set<std::string> whole;  // tables that have to be compared again
+  std::set<std::string> whole, voided;  // tables that have to be compared again, and have no pass
+  VerifyOptions anew = options;
+  anew.resume = false;
+  anew.repair = VerifyOptions::Repair::none;
   Clock::time_point compared = Clock::now();
   while (true) {
     if (!interrupt_.sleep(kWatched)) interrupt_.check();
@@ -165,11 +175,19 @@ void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer&
         recheck.reset();
       }
     }
+    for (const std::string& table : whole) {
+      // Any row of it may have changed: it has not passed until it was compared again.
+      if (!voided.insert(table).second) continue;
+      store_.put_verify({table, Clock::now(), 0, 0, 0, 0, false, 0});
+    }
     if (Clock::now() - compared >= kComparedAgain) {
       for (const TableRoute* route : chosen) {
-        if (whole.erase(route->name) == 0) continue;
-        const TableComparison result = verify(*route, comparer, options, {});
-        write_down(result);
+        if (!whole.contains(route->name)) continue;
+        const TableComparison result = verify_once(*route, comparer, anew, {});
+        if (result.error.empty()) {
+          whole.erase(route->name);
+          voided.erase(route->name);
+        }
         ++progress.tables;
         progress.mismatches += result.differences();
         for (const Difference& one : result.found) progress.found.emplace_back(route->name, one);
@@ -220,6 +238,7 @@ CompareOptions Verification::compare_options(const VerifyOptions& options) const
                                 : std::max<std::size_t>(plan_.verify.sample_log, kLookedAtAgain);
   result.workers = plan_.backfill.jobs;
   result.mode = options.mode;
+  result.keep_values = plan_.verify.sample_log;
   result.range_rows = plan_.verify.range_rows;
   result.words = &words_;
   return result;
@@ -238,8 +257,6 @@ TableComparison Verification::compare(const TableRoute& route, Comparer& compare
       progress = known;
       behind = EqualPart{known.upto, known.rows_source, known.rows_target};
     }
-  } else {
-    store_.clear_verify_progress(route.name);
   }
   Clock::time_point written{};
   TableComparison result = comparer.compare(route, behind, tick, [&](const EqualPart& part) {
@@ -309,23 +326,9 @@ void Verification::write_down(const TableComparison& result) {
 
 std::string Verification::log_lines(const TableComparison& result) const {
   std::string lines;
-  for (std::size_t at = 0; at < result.found.size() && at < plan_.verify.sample_log; ++at) {
-    const Difference& difference = result.found[at];
-    nlohmann::json values = nlohmann::json::array();
-    for (const auto& [source, target] : difference.values) {
-      values.push_back({{"source", source}, {"target", target}});
-    }
-    const nlohmann::json line = {
-        {"version", 1},
-        {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(Clock::to_time_t(Clock::now())))},
-        {"migration", plan_.name},
-        {"phase", phase_},
-        {"table", result.table},
-        {"key", nlohmann::json::parse(encode_key(difference.key))},
-        {"kind", name(difference.kind)},
-        {"columns", difference.columns},
-        {"values", values}};
-    lines += line.dump() + "\n";
+  const std::size_t count = std::min<std::size_t>(result.found.size(), plan_.verify.sample_log);
+  for (std::size_t at = 0; at < count; ++at) {
+    lines += mismatch_line(result.found[at], result.table, plan_.name, phase_, Clock::now());
   }
   return lines;
 }

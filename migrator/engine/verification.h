@@ -83,6 +83,9 @@ class Verification {
   std::map<std::string, VerifyOutcome> begin(const std::vector<const TableRoute*>& chosen,
                                              const VerifyOptions& options);
   void check(const VerifyOptions& options) const;
+  TableComparison verify_once(const TableRoute& route, Comparer& comparer,
+                              const VerifyOptions& options,
+                              const std::function<void(const TableComparison&)>& tick);
   TableComparison verify(const TableRoute& route, Comparer& comparer, const VerifyOptions& options,
                          const std::function<void(const TableComparison&)>& tick);
   CompareOptions compare_options(const VerifyOptions& options) const;

@@ -24,14 +24,15 @@ std::vector<Change> ChangedKeys::read(Session& source, std::size_t limit) const 
 }
 
 void ChangedKeys::retire(Session& source, std::span<const std::int64_t> seqs) const {
-  feed_.retire(source, seqs);
-  const std::lock_guard lock(mutex_);
-  for (const std::int64_t seq : seqs) {
-    const auto found = read_.find(seq);
-    if (found == read_.end()) continue;
-    put(found->second.relation, found->second.row_key);
-    read_.erase(found);
+  {
+    // First, as the answer may be lost of what is done: a key too many does no harm.
+    const std::lock_guard lock(mutex_);
+    for (const std::int64_t seq : seqs) {
+      const auto found = read_.find(seq);
+      if (found != read_.end()) put(found->second.relation, found->second.row_key);
+    }
   }
+  feed_.retire(source, seqs);
 }
 
 void ChangedKeys::put(const std::string& relation,

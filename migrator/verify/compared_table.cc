@@ -78,14 +78,15 @@ std::vector<std::size_t> ComparedTable::differing(const RowBatch& source_batch,
   return columns;
 }
 
-void ComparedTable::describe(const std::vector<std::size_t>& columns, const RowBatch& source_batch,
-                             const Cell* source_row, const RowBatch& target_batch,
-                             const Cell* target_row, Difference& difference) const {
+void ComparedTable::describe(const std::vector<std::size_t>& columns, bool values,
+                             const RowBatch& source_batch, const Cell* source_row,
+                             const RowBatch& target_batch, const Cell* target_row,
+                             Difference& difference) const {
   difference.columns.clear();
   difference.values.clear();
   for (const std::size_t at : columns) {
     difference.columns.push_back(source.columns[at].name);
-    if (!words_) continue;
+    if (!values || !words_) continue;
     const Type& type = target.columns[at].type;
     difference.values.push_back({words_->of(source_batch, source_row[at], type),
                                  words_->of(target_batch, target_row[at], type)});

@@ -45,8 +45,8 @@ class ComparedTable {
   // The positions of the columns whose values differ.
   std::vector<std::size_t> differing(const RowBatch& source_batch, const Cell* source_row,
                                      const RowBatch& target_batch, const Cell* target_row) const;
-  // These columns by name, and with their values.
-  void describe(const std::vector<std::size_t>& columns, const RowBatch& source_batch,
+  // These columns by name, and, where they are asked for, with their values.
+  void describe(const std::vector<std::size_t>& columns, bool values, const RowBatch& source_batch,
                 const Cell* source_row, const RowBatch& target_batch, const Cell* target_row,
                 Difference& difference) const;
   // Of two readings of the source.

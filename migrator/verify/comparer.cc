@@ -137,17 +137,21 @@ std::string_view name(CompareMode mode) {
 struct Comparer::Ways {
   enum class Way { stream, digest, merge };
 
+  // None of these changes while lanes are at work.
   std::optional<RowLayout> layout;
   std::optional<DigestForm> digest;
   CompareMode mode = CompareMode::automatic;
-  bool sorted = false;  // streams would have to be, which digests need not
+  bool cuts = true;  // else the table is one range
 
   Way next() {
     const std::lock_guard lock(mutex_);
     if (differing_ >= kDifferingInARow && ++merged_ % kMergedBetween != 0) return Way::merge;
-    if (!layout && !digest) return Way::merge;
-    if (sorted && digest && mode != CompareMode::stream) return Way::digest;
-    if (!digest || mode == CompareMode::stream) return layout ? Way::stream : Way::merge;
+    const bool digests_left = digest && !no_digests_;
+    // Of a whole table a digest is one statement, that is long and cannot be paced.
+    const bool stream_only =
+        mode == CompareMode::stream || (mode == CompareMode::automatic && !cuts);
+    if (!layout && !digests_left) return Way::merge;
+    if (!digests_left || stream_only) return layout ? Way::stream : Way::merge;
     if (!layout || mode == CompareMode::digest) return Way::digest;
     Speed &stream = speeds_[0], &digests = speeds_[1];
     const bool known = stream.ranges >= kRangesTried && digests.ranges >= kRangesTried;
@@ -156,10 +160,10 @@ struct Comparer::Ways {
     return stream.rate() > digests.rate() * kStreamGain ? Way::stream : Way::digest;
   }
 
-  // A digest that failed: of this table none is asked for any more. Error: of the one that did.
+  // One has failed: of this table none is asked for any more.
   void no_more_digests() {
     const std::lock_guard lock(mutex_);
-    digest.reset();
+    no_digests_ = true;
   }
 
   void learn(Way way, std::uint64_t rows, double seconds, bool equal) {
@@ -185,6 +189,7 @@ struct Comparer::Ways {
 
   std::mutex mutex_;
   std::array<Speed, 2> speeds_;
+  bool no_digests_ = false;
   int differing_ = 0;  // ranges, in a row
   std::uint64_t merged_ = 0;
 };
@@ -258,7 +263,7 @@ class Comparer::Tally {
                                         found.differences() == 0});
     const std::uint64_t before = next_;
     for (auto at = waiting_.begin(); at != waiting_.end() && at->first == next_; ++next_) {
-      if (!at->second.equal || !at->second.upper) return;  // it ends here
+      if (!at->second.equal || !at->second.upper) break;  // it ends here
       equal_.upto = *at->second.upper;
       equal_.rows_source += at->second.rows_source;
       equal_.rows_target += at->second.rows_target;
@@ -292,31 +297,35 @@ class Comparer::Lane {
   void run(const ComparedTable& table, RangeCutter& cutter, Ways& ways, Tally& tally,
            const std::stop_token& stop) {
     stop_ = stop;
+    cuts_ = cutter.cuts();
     Backoff backoff(RetryPolicy{}, owner_.interrupt_);
+    std::optional<VerifyRange> range;
     while (true) {
       owner_.pacer_.between_chunks(stop);
       if (stop.stop_requested()) return;
-      const std::optional<VerifyRange> range = cutter.next();
-      if (!range) return;
-      Way way = ways.next();
-      for (bool done = false; !done;) {
-        try {
-          compare(table, *range, way, ways, tally);
-          done = true;
-        } catch (const Error& error) {
-          close();
-          // Another lane's error is no reason to try again, and neither is a stop.
-          if (stop.stop_requested()) throw;
-          if (way == Way::digest && can_do_without_digest(error)) {
-            ways.no_more_digests();
-            way = ways.next();
-          } else if (!backoff.again(error)) {
-            throw;
-          }
+      Way way = Way::merge;
+      RangeFindings found;
+      bool equal = false;
+      try {
+        if (!range) range = cutter.next();
+        if (!range) return;
+        way = ways.next();
+        found = compare(table, *range, way, ways, equal);
+      } catch (const Error& error) {
+        close();
+        // Another lane's error is no reason to try again, and neither is a stop.
+        if (stop.stop_requested()) throw;
+        if (way == Way::digest && can_do_without_digest(error)) {
+          ways.no_more_digests();
+        } else if (!backoff.again(error)) {
+          throw;
         }
+        continue;
       }
       backoff.reset();
-      cutter.learn(*range, rows_);
+      cutter.learn(*range, std::max(found.rows_source, found.rows_target));
+      tally.add(*range, std::move(found), equal && way == Way::digest);
+      range.reset();
     }
   }
 
@@ -341,12 +350,12 @@ class Comparer::Lane {
     return error.kind() == ErrorKind::data || error.kind() == ErrorKind::permanent;
   }
 
-  void compare(const ComparedTable& table, const VerifyRange& range, Way way, Ways& ways,
-               Tally& tally) {
+  // equal: the whole range was, and no row of it was looked at.
+  RangeFindings compare(const ComparedTable& table, const VerifyRange& range, Way way, Ways& ways,
+                        bool& equal) {
     if (!sides_[0]) sides_[0] = open(true);
     if (!sides_[1]) sides_[1] = open(false);
     RangeFindings found;
-    bool equal = false;
     if (way != Way::merge) {
       const Time::time_point start = Time::now();
       equal = way == Way::stream ? equal_streams(table, range, *ways.layout, found)
@@ -358,14 +367,15 @@ class Comparer::Lane {
       found = merge(table, range);
       found.bytes += bytes;
     }
-    rows_ = std::max(found.rows_source, found.rows_target);
-    tally.add(range, std::move(found), equal && way == Way::digest);
+    return found;
   }
 
   RangeRows rows(const ComparedTable& table, const VerifyRange& range, bool of_source,
                  const RowLayout& layout) {
     const auto took = [this, of_source](std::uint64_t rows, std::uint64_t bytes) {
       if (of_source) owner_.rows_read_ += rows;
+      // A table that is one range has no other place to wait.
+      if (!cuts_) owner_.pacer_.between_chunks(stop_);
       owner_.pacer_.admit(of_source ? rows : 0, bytes, stop_);
       owner_.interrupt_.check();
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped");
@@ -401,13 +411,15 @@ class Comparer::Lane {
   RangeFindings merge(const ComparedTable& table, const VerifyRange& range) {
     RangeRows source = rows(table, range, true, cells_layout()),
               target = rows(table, range, false, cells_layout());
-    return RowMerge(table, source, target, owner_.options_.keep_differences).run();
+    return RowMerge(table, source, target, owner_.options_.keep_differences,
+                    owner_.options_.keep_values)
+        .run();
   }
 
   Comparer& owner_;
   std::array<Opened<Source>, 2> sides_;
   std::stop_token stop_;
-  std::uint64_t rows_ = 0;  // of the range before
+  bool cuts_ = true;
 };
 
 Comparer::Comparer(const Endpoints& endpoints, Interrupt& interrupt, Pacer& pacer,
@@ -433,16 +445,19 @@ TableComparison Comparer::compare(const TableRoute& route, const std::optional<E
   const ComparedTable table(route, endpoints_.source_url.engine() == endpoints_.target_url.engine(),
                             options_.words);
   if (lanes_.empty()) lanes_.push_back(std::make_unique<Lane>(*this));
-  Opened<Source> source = lanes_[0]->open(true), target = lanes_[0]->open(false);
+  const auto open = [this](bool of_source) { return lanes_[0]->open(of_source); };
   Ways ways;
   ways.mode = options_.mode;
-  ways.layout = first_common(source->layouts(table.source), target->layouts(table.target));
-  if (ways.layout == cells_layout()) ways.layout.reset();
-  ways.digest =
-      first_common(source->digest_forms(table.source), target->digest_forms(table.target));
-  RangeCutter cutter(table, options_.range_rows, std::move(source), std::move(target),
+  {
+    const Opened<Source> source = open(true), target = open(false);
+    ways.layout = first_common(source->layouts(table.source), target->layouts(table.target));
+    if (ways.layout == cells_layout()) ways.layout.reset();
+    ways.digest =
+        first_common(source->digest_forms(table.source), target->digest_forms(table.target));
+  }
+  RangeCutter cutter(table, options_.range_rows, open,
                      behind ? std::optional(behind->upto) : std::nullopt);
-  ways.sorted = !cutter.cuts();
+  ways.cuts = cutter.cuts();
   rows_read_ = 0;
   Tally tally(options_.keep_differences, cutter.began_behind() ? behind : std::nullopt, equal_part);
 

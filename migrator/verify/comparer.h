@@ -72,6 +72,7 @@ struct EqualPart {
 
 struct CompareOptions {
   std::size_t keep_differences = 1000;  // a table
+  std::size_t keep_values = 1000;       // of these, the first ones of each range
   int workers = 1;
   CompareMode mode = CompareMode::automatic;
   std::uint64_t range_rows = 50'000;  // about

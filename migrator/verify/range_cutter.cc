@@ -24,9 +24,10 @@ bool has_nullable(const std::vector<Column>& key) {
 
 }  // namespace
 
-RangeCutter::RangeCutter(const ComparedTable& table, std::uint64_t rows, Opened<Source> source,
-                         Opened<Source> target, const std::optional<Key>& behind)
-    : table_(table), rows_(rows), source_(std::move(source)), target_(std::move(target)) {
+RangeCutter::RangeCutter(const ComparedTable& table, std::uint64_t rows, const Open& open,
+                         const std::optional<Key>& behind)
+    : table_(table), rows_(rows), open_(open) {
+  connect();
   cuts_ = can_cut();
   if (!cuts_) return;
   if (behind) {
@@ -48,6 +49,11 @@ RangeCutter::RangeCutter(const ComparedTable& table, std::uint64_t rows, Opened<
   // At other keys each time.
   std::minstd_rand random(std::random_device{}());
   width_ *= std::uniform_real_distribution<double>(0.8, 1.2)(random);
+}
+
+void RangeCutter::connect() {
+  if (!source_) source_ = open_(true);
+  if (!target_) target_ = open_(false);
 }
 
 bool RangeCutter::can_cut() {
@@ -89,9 +95,12 @@ std::optional<Key> RangeCutter::integer_boundary() {
     if (!from) return std::nullopt;
     empty_ = false;
   }
-  const double left = static_cast<double>(highest_) - static_cast<double>(*from);
-  if (width_ >= left) return std::nullopt;
-  return Key{*from + std::max<std::int64_t>(1, static_cast<std::int64_t>(width_))};
+  if (*from >= highest_) return std::nullopt;
+  const auto left = static_cast<std::uint64_t>(highest_) - static_cast<std::uint64_t>(*from);
+  constexpr double kWidest = 9e18;  // an int64 holds that
+  const auto width = static_cast<std::uint64_t>(std::clamp(width_, 1.0, kWidest));
+  if (width >= left) return std::nullopt;
+  return Key{static_cast<std::int64_t>(static_cast<std::uint64_t>(*from) + width)};
 }
 
 std::optional<Key> RangeCutter::boundary() {
@@ -103,12 +112,23 @@ std::optional<VerifyRange> RangeCutter::next() {
   const std::lock_guard lock(mutex_);
   if (over_) return std::nullopt;
   VerifyRange range;
-  range.number = number_++;
+  range.number = number_;
   range.source.lower = frontier_;
   range.target.lower = target_frontier_;
   std::optional<Key> upper, there;
-  if (cuts_) upper = boundary();
-  if (upper) there = translate(*upper);
+  try {
+    if (cuts_) {
+      connect();
+      upper = boundary();
+    }
+    if (upper) there = translate(*upper);
+  } catch (const Error&) {
+    // Nothing is cut: it may be asked again, over new sessions.
+    source_.close();
+    target_.close();
+    throw;
+  }
+  ++number_;
   if (there) {
     range.source.upper = frontier_ = std::move(upper);
     range.target.upper = target_frontier_ = std::move(there);

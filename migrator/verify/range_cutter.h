@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -25,10 +26,12 @@ struct VerifyRange {
 class RangeCutter {
  public:
   // rows: of a range, about: enough that what a range costs beside its rows does not count, few
-  // enough to read them again one by one where it differs. Sessions of its own. behind: a key of
+  // enough to read them again one by one where it differs. open: makes a session of the
+  // source, or of the target; they are its own. behind: a key of
   // the source behind which to begin; absent: the beginning.
-  RangeCutter(const ComparedTable& table, std::uint64_t rows, Opened<Source> source,
-              Opened<Source> target, const std::optional<Key>& behind);
+  using Open = std::function<Opened<Source>(bool of_source)>;
+  RangeCutter(const ComparedTable& table, std::uint64_t rows, const Open& open,
+              const std::optional<Key>& behind);
 
   // False where both sides do not order the key alike, or hold rows that no range does: then there
   // is one range, the whole table.
@@ -37,6 +40,7 @@ class RangeCutter {
   // Whether the first range begins behind the key given.
   bool began_behind() const { return began_behind_; }
 
+  // Throws what the source throws; nothing is cut then, and it may be called again.
   std::optional<VerifyRange> next();
   // What was found in a range, so that the next ones become as large as they should.
   void learn(const VerifyRange& range, std::uint64_t rows);
@@ -46,10 +50,12 @@ class RangeCutter {
   std::optional<Key> integer_boundary();
   // A key of the source as the target spells it; absent if it has no form there.
   std::optional<Key> translate(const Key& key);
+  void connect();
   bool can_cut();
 
   const ComparedTable& table_;
   const std::uint64_t rows_;
+  const Open open_;
   std::mutex mutex_;
   Opened<Source> source_, target_;
   std::optional<Transcoder> to_target_;  // of keys

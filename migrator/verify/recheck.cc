@@ -16,7 +16,9 @@ using Time = std::chrono::steady_clock;
 // Keys a statement: what SQLite's parameters allow for keys of up to 32 columns.
 constexpr std::size_t kKeysPerRead = 500;
 // Looks in a row that have to find the same difference.
-constexpr int kLooksAlike = 2;
+constexpr std::size_t kLooksAlike = 2;
+// Differences whose values are kept: as many as a log has by default.
+constexpr std::size_t kValuesKept = 1000;
 // How long rows may keep changing, beyond the plan's waits.
 constexpr std::chrono::seconds kRestless{20};
 constexpr std::chrono::milliseconds kRestlessWait{500};
@@ -93,7 +95,7 @@ class RowSet {
 
 // What is different about a row; absent if nothing is.
 std::optional<Difference> difference(const ComparedTable& table, const RowSet::Row& source,
-                                     const RowSet::Row& target) {
+                                     const RowSet::Row& target, bool values) {
   if (!source.cells && !target.cells) return std::nullopt;
   Difference found;
   if (!source.cells || !target.cells) {
@@ -102,7 +104,7 @@ std::optional<Difference> difference(const ComparedTable& table, const RowSet::R
   }
   const auto columns = table.differing(*source.batch, source.cells, *target.batch, target.cells);
   if (columns.empty()) return std::nullopt;
-  table.describe(columns, *source.batch, source.cells, *target.batch, target.cells, found);
+  table.describe(columns, values, *source.batch, source.cells, *target.batch, target.cells, found);
   return found;
 }
 
@@ -127,8 +129,8 @@ std::uint64_t& counter(TableComparison& result, DifferenceKind kind) {
 }  // namespace
 
 struct Recheck::Look {
-  std::size_t at = 0;  // of TableComparison::found
-  int alike = 0;       // looks that found it different and at rest, in a row
+  std::size_t at = 0;     // of TableComparison::found
+  std::size_t alike = 0;  // looks that found it different and at rest, in a row
   bool equal = false;
   std::string name;  // its key, as the source has it
 
@@ -234,15 +236,19 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
 void Recheck::look_until_at_rest(const ComparedTable& table, const Keys& keys,
                                  TableComparison& result, std::vector<Look>& looks,
                                  std::chrono::seconds restless) {
+  std::size_t looked = 0;
   for (const std::chrono::milliseconds wait : waits_) {
     if (looks.empty()) return;
     if (!interrupt_.sleep(wait)) interrupt_.check();
     look(table, keys, result, looks);
+    ++looked;
   }
   const Time::time_point until = Time::now() + restless;
-  while (
-      std::any_of(looks.begin(), looks.end(), [](const Look& look) { return look.restless(); }) &&
-      Time::now() < until) {
+  const auto any_restless = [&] {
+    return std::any_of(looks.begin(), looks.end(), [](const Look& one) { return one.restless(); });
+  };
+  // However few the plan's waits are: so many looks it takes to know.
+  for (; any_restless() && (looked < kLooksAlike || Time::now() < until); ++looked) {
     if (!interrupt_.sleep(kRestlessWait)) interrupt_.check();
     look(table, keys, result, looks);
   }
@@ -427,7 +433,8 @@ void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableCo
     const RowSet::Row key{&names, names.row(at)};
     const RowSet::Row source = after.find(key);
     Difference& known = result.found[look.at];
-    std::optional<Difference> now = difference(table, source, there.find(key));
+    std::optional<Difference> now =
+        difference(table, source, there.find(key), look.at < kValuesKept);
     --counter(result, known.kind);
     look.equal = !now;
     if (!now) continue;

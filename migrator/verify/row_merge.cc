@@ -84,7 +84,8 @@ RangeFindings RowMerge::run() {
       const auto columns = table_.differing(source_.batch, a, target_.batch, b);
       if (!columns.empty()) {
         Difference* one = note(DifferenceKind::differs, out_.differing, source_.batch, a);
-        if (one) table_.describe(columns, source_.batch, a, target_.batch, b, *one);
+        const bool values = out_.found.size() <= keep_values_;
+        if (one) table_.describe(columns, values, source_.batch, a, target_.batch, b, *one);
       }
     }
     if (order <= 0) a = next_source();

@@ -25,9 +25,15 @@ struct RangeFindings {
 
 class RowMerge {
  public:
-  // Rows of both are cells of the target's types. keep: how many differences are named.
-  RowMerge(const ComparedTable& table, RangeRows& source, RangeRows& target, std::size_t keep)
-      : table_(table), source_{source, {}}, target_{target, {}}, keep_(keep) {}
+  // Rows of both are cells of the target's types. keep: how many differences are named, and with
+  // their values.
+  RowMerge(const ComparedTable& table, RangeRows& source, RangeRows& target, std::size_t keep,
+           std::size_t keep_values)
+      : table_(table),
+        source_{source, {}},
+        target_{target, {}},
+        keep_(keep),
+        keep_values_(keep_values) {}
 
   // Throws Error(permanent) for rows that do not come in the order of their keys.
   RangeFindings run();
@@ -51,7 +57,7 @@ class RowMerge {
 
   const ComparedTable& table_;
   Side source_, target_;
-  const std::size_t keep_;
+  const std::size_t keep_, keep_values_;
   RangeFindings out_;
 };
 

@@ -1,7 +1,7 @@
 # bash completion for migrate
 _migrate() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='plan check start backfill relay verify mismatches finish status rejects pause resume set version help'
+  local commands='plan check start backfill relay verify mismatches shadow finish status rejects pause resume set version help'
   local options='--json --help'
   local settings='jobs= rows_per_second= bytes_per_second= target_ms= max_rows= max_bytes='
   local word command='' plan='' i
@@ -33,11 +33,15 @@ _migrate() {
       mapfile -t COMPREPLY < <(compgen -W 'full none' -- "$current")
       return
       ;;
+    --mode)
+      mapfile -t COMPREPLY < <(compgen -W 'auto stream digest' -- "$current")
+      return
+      ;;
     --capture)
       mapfile -t COMPREPLY < <(compgen -W 'trigger shim none' -- "$current")
       return
       ;;
-    --name | --table | --exclude | --jobs | --rows-per-second | --bytes-per-second | --show | --limit | --id | --reason)
+    --name | --table | --exclude | --jobs | --rows-per-second | --bytes-per-second | --show | --limit | --id | --reason | --log | --percent | --read-percent)
       return # a value that only the user knows
       ;;
   esac
@@ -51,6 +55,7 @@ _migrate() {
       relay) options+=' --follow' ;;
       verify) options+=' --table --show --repair --log --mode --continuous --resume --jobs --rows-per-second --bytes-per-second' ;;
       mismatches) options+=' --table --all --limit --resolve --id --reason' ;;
+      shadow) options+=' --percent --read-percent' ;;
       status) options+=' --watch' ;;
       rejects) options+=' --table --all --limit --retry --resolve --id --reason' ;;
     esac

@@ -139,7 +139,7 @@ class Equal:
             target = self.bench.server(TARGET, self.engines[1], self.rows)
             both = [shlex.join(self._client(server, database, sql)),
                     shlex.join(self._client(target, TARGET, sql))]
-            return run_program(["bash", "-c", f"{both[0]} > a & {both[1]} > b && wait %1 && cmp a b"],
+            return run_program(["bash", "-c", f"{both[0]} > a & first=$!; {both[1]} > b && wait $first && cmp a b"],
                                self.bench.folder)
         return self.contender(name, run, bar)
 
@@ -172,8 +172,7 @@ def all_cases(bench, rows):
         if checksum:
             cases.append(Case(f"{name}/digest", RATE, sides.migrate("digest"),
                               [sides.checksums("plain-checksum", checksum, 0.8)]))
-            cases.append(Case(f"{name}/auto", RATE, sides.migrate("auto"),
-                              [sides.program("c-compare", program, None)]))
+        cases.append(Case(f"{name}/auto", RATE, sides.migrate("auto"), [sides.program("c-compare", program, None)]))
         one = sides.migrate("auto", changed=True)
         clean = sides.migrate("auto", name="clean")
         clean.bar = 1 / 1.2

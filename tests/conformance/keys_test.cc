@@ -146,7 +146,7 @@ TEST_P(Keys, DigestsTellRowsApart) {
     SCOPED_TRACE(set.name);
     const ReadSpec spec = read_spec(tables.at(set.name));
     const std::vector<DigestForm> forms = source->digest_forms(spec);
-    EXPECT_EQ(forms.empty(), quirks.engine == Engine::sqlite);
+    EXPECT_FALSE(forms.empty());
     for (const DigestForm& form : forms) {
       std::set<std::string> sums;
       KeyRange range;

@@ -13,7 +13,10 @@ class GivenFeed : public ChangeFeed {
  public:
   std::vector<Change> changes;
   std::vector<Change> read(Session&, std::size_t) const override { return changes; }
-  void retire(Session&, std::span<const std::int64_t>) const override {}
+  bool loses_answers = false;
+  void retire(Session&, std::span<const std::int64_t>) const override {
+    if (loses_answers) throw Error(ErrorKind::transient, "the answer was lost");
+  }
   std::vector<std::optional<std::string>> pending(Session&, const std::string&) const override {
     return {};
   }
@@ -46,6 +49,14 @@ TEST_F(ChangedKeysTest, AreThoseThatWereRetired) {
   EXPECT_TRUE(changed.take().keys.empty());
   relay(changed, {2});
   EXPECT_THAT(changed.take().keys.at("t"), ElementsAre("b"));
+}
+
+TEST_F(ChangedKeysTest, AreNotLostWithAnAnswer) {
+  feed.changes = {{1, "t", "a", 0}};
+  feed.loses_answers = true;
+  ChangedKeys changed(feed);
+  EXPECT_THROW(relay(changed, {1}), Error);
+  EXPECT_THAT(changed.take().keys.at("t"), ElementsAre("a"));
 }
 
 TEST_F(ChangedKeysTest, AnyRowOfATableIsTheWholeTable) {

@@ -1,0 +1,65 @@
+#include "adapters/sqlite/digest.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+// Compiled in: whoever links the shim does not have to have libxxhash.
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace migrator::sqlite {
+namespace {
+
+template <typename Number>
+void append_number(std::string& row, Number number) {
+  char bytes[sizeof number];
+  std::memcpy(bytes, &number, sizeof number);
+  row.append(bytes, sizeof number);
+}
+
+void append_bytes(std::string& row, const void* bytes, int size) {
+  append_number(row, size);
+  if (size > 0) row.append(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+void RowDigest::add(sqlite3_stmt* statement, int columns) {
+  row_.clear();
+  for (int at = 0; at < columns; ++at) {
+    const int storage = sqlite3_column_type(statement, at);
+    row_ += static_cast<char>(storage);
+    switch (storage) {
+      case SQLITE_INTEGER:
+        append_number(row_, sqlite3_column_int64(statement, at));
+        break;
+      case SQLITE_FLOAT:
+        // Bit by bit: -0.0 is not 0.0.
+        append_number(row_, sqlite3_column_double(statement, at));
+        break;
+      case SQLITE_TEXT: {
+        const unsigned char* text = sqlite3_column_text(statement, at);
+        append_bytes(row_, text, sqlite3_column_bytes(statement, at));
+        break;
+      }
+      case SQLITE_BLOB: {
+        const void* blob = sqlite3_column_blob(statement, at);
+        append_bytes(row_, blob, sqlite3_column_bytes(statement, at));
+        break;
+      }
+      default:
+        break;
+    }
+  }
+  const XXH128_hash_t hash = XXH3_128bits(row_.data(), row_.size());
+  low_ += hash.low64;
+  high_ += hash.high64 + (low_ < hash.low64 ? 1 : 0);
+  ++rows_;
+}
+
+RangeDigest RowDigest::result() const {
+  if (rows_ == 0) return {};
+  return {rows_, fmt::format("{:016x}{:016x}", high_, low_)};
+}
+
+}  // namespace migrator::sqlite

@@ -1,0 +1,33 @@
+// `migrate shadow`: what share of the application's reads is compared between both sides, and what
+// share is already the target's. (Protocol: "Phases", shadow_read.)
+//
+// It steers applications, not a command, so it may be used while `migrate relay --follow` holds the
+// plan. The application's processes follow within their lease.
+//
+// Threads: one.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "migrator/capture/side_row.h"
+#include "migrator/copy/interrupt.h"
+#include "plans/plan.h"
+
+namespace migrator {
+
+struct ShadowOptions {
+  std::optional<int> shadow_percent, read_percent;  // 0 to 100; absent: left as it is
+};
+
+struct ShadowState {
+  SideRow row;  // of the source
+  std::vector<ShimInstance> instances;
+};
+
+// Without options it only looks. Throws Error(usage) for a percentage that is none, Error(gate)
+// before all rows are copied, after the phase is over, where a process has not heard of the phase
+// before, and for reads from a target that has not passed its last verify.
+ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& interrupt);
+
+}  // namespace migrator

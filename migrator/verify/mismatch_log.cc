@@ -1,0 +1,30 @@
+#include "migrator/verify/mismatch_log.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace migrator {
+
+std::string mismatch_line(const Difference& difference, const std::string& table,
+                          const std::string& migration, const std::string& phase,
+                          std::chrono::system_clock::time_point at) {
+  nlohmann::json values = nlohmann::json::array();
+  for (const auto& [source, target] : difference.values) {
+    values.push_back({{"source", source}, {"target", target}});
+  }
+  const nlohmann::json line = {
+      {"version", 1},
+      {"time",
+       fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(at)))},
+      {"migration", migration},
+      {"phase", phase},
+      {"table", table},
+      {"key", nlohmann::json::parse(encode_key(difference.key))},
+      {"kind", name(difference.kind)},
+      {"columns", difference.columns},
+      {"values", values}};
+  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace migrator
