@@ -9,11 +9,14 @@
 //   TellApartWhatIsHashedAlike fail;
 // - range_order() always canonical: TextKeysOfTwoOrders reports rows that are equal.
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <random>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "tests/faults/tcp_proxy.h"
 #include "tests/integration/migration_case.h"
 
 namespace migrator::test {
@@ -34,7 +37,11 @@ struct Mutation {
 
 class VerifyCase {
  public:
-  VerifyCase(ServerKind from, ServerKind to, unsigned seed) : trial(from, to), random_(seed) {
+  // before: what is done to the case before anything is run.
+  VerifyCase(ServerKind from, ServerKind to, unsigned seed,
+             const std::function<void(MigrationCase&)>& before = {})
+      : trial(from, to), random_(seed) {
+    if (before) before(trial);
     const ServerKind kind = trial.source.kind();
     const bool mysql = is_mysql(kind), postgres = is_postgres(kind);
     const std::string text = mysql ? " CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" : "";
@@ -409,6 +416,48 @@ TEST(Interrupted, AVerifyGoesOnAndNeverCounts) {
               (std::set<std::string>{"differs [3] n"}));
   }
 }
+
+// Connections that break in the middle are made anew, and a range that was lost is compared again:
+// no row is left out, or counted twice.
+class BrokenConnections : public testing::TestWithParam<ServerKind> {};
+
+TEST_P(BrokenConnections, AreMadeAnew) {
+  std::optional<TcpProxy> proxy;
+  VerifyCase judge(GetParam(), GetParam(), 1, [&](MigrationCase& trial) {
+    proxy.emplace(trial.target_url);
+    trial.target_url = proxy->url();
+  });
+  Child verify = judge.trial.start(
+      {"verify", "plan.yaml", "--json", "--mode", "stream", "--rows-per-second", "200"});
+  // How far it has come, which is written down every second.
+  const auto progress = [&] {
+    return run_sql("sqlite:" + judge.trial.path("state.db"),
+                   "SELECT table_name, upto FROM verify_progress;");
+  };
+  std::string before;
+  for (int cuts = 0; cuts < 2; ++cuts) {
+    ASSERT_TRUE(eventually([&] {
+      const std::string now = progress();
+      return (!now.empty() && now != before) || !verify.running();
+    }));
+    EXPECT_TRUE(verify.running()) << "it was over before it could be cut " << cuts + 1 << " times";
+    before = progress();
+    proxy->cut();
+  }
+  ASSERT_TRUE(verify.wait_for(60s));
+  EXPECT_EQ(verify.status(), 0) << verify.err();
+  const json result = json::parse(verify.out());
+  for (const json& table : result["tables"]) {
+    EXPECT_EQ(table["rows_source"], kRows) << table;
+    EXPECT_EQ(table["rows_target"], kRows) << table;
+    EXPECT_TRUE(table["equal"]) << table;
+  }
+  judge.trial.remember(verify);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, BrokenConnections,
+                         testing::Values(ServerKind::postgres, ServerKind::mariadb),
+                         [](const auto& one) { return std::string(name(one.param)); });
 
 // Values are digests unless the plan says otherwise, and equal ones have equal digests.
 TEST(Values, AreShownOnlyWhereThePlanSaysSo) {

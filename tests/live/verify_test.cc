@@ -185,6 +185,41 @@ std::string route_name(const testing::TestParamInfo<Route>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Routes, LiveVerify, testing::ValuesIn(kRoutes), route_name);
 
+// Ten verifies in a row beside writers: each of a hundred planted differences is found every time,
+// and nothing else ever.
+TEST(VerifySoak, FindsEveryPlantedDifferenceAndNothingElse) {
+  MigrationCase trial(ServerKind::postgres, ServerKind::mariadb);
+  trial.source.exec(writers_tables(trial.source.engine()));
+  WriterOptions options;
+  options.keys = 1500;
+  options.pause = std::chrono::milliseconds(5);
+  Writers::fill(trial.source.url(), options);
+  trial.source.exec(
+      "INSERT INTO items SELECT 920000 + n, 920000 + n, 'w', 1 FROM generate_series(0, 66) AS n;");
+  trial.plan(MigrationCase::tables({"items", "docs"}),
+             "capture: trigger\nverify: {recheck: [50ms, 200ms]}\n");
+  const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+  ASSERT_EQ(copied.status, 0) << shown(copied);
+  trial.target.exec(
+      "DELETE FROM items WHERE id BETWEEN 920000 AND 920033;"
+      "UPDATE items SET v = 'x' WHERE id BETWEEN 920034 AND 920066;"
+      "INSERT INTO items SELECT 930000 + seq, 930000 + seq, 'y', 1 FROM seq_1_to_33;");
+  Writers writers(sql_writer(trial.source.url(), options), options);
+  for (int turn = 0; turn < 10; ++turn) {
+    const CommandResult result = trial.migrate({"verify", "plan.yaml", "--json", "--show", "200"});
+    EXPECT_EQ(result.status, 3) << shown(result);
+    for (const json& table : document(result)["tables"]) {
+      const bool items = table["table"] == "items";
+      EXPECT_EQ(table["missing"], items ? 34 : 0) << table;
+      EXPECT_EQ(table["differing"], items ? 33 : 0) << table;
+      EXPECT_EQ(table["extra"], items ? 33 : 0) << table;
+      for (const json& one : table["differences"]) EXPECT_GE(one["key"][0], 920000) << one;
+    }
+  }
+  writers.stop();
+  EXPECT_GT(writers.commits(), 1000u);
+}
+
 // A key that SQLite keeps as it was written is not found by what the comparison makes of it: no
 // row may count as settled, or be deleted, for that.
 TEST(VerifyByAnOddKey, NothingSettlesThatWasNotLookedAt) {
