@@ -99,6 +99,19 @@ Surroundings look_around(const Plan& plan, Session& source, Session& target) {
   return {std::move(here), there.get()};
 }
 
+void refuse_changed_plan(const Plan& plan, CheckpointStore& store) {
+  const auto known = store.migration();
+  if (!known || known->plan_fingerprint == fingerprint(plan)) return;
+  std::string difference;
+  for (const std::string& line : meaning_difference(known->plan_meaning, meaning(plan))) {
+    difference += "\n  " + line;
+  }
+  throw Error(ErrorKind::gate, "the plan has changed since this migration was begun:" + difference)
+      .remedy(
+          "take the change back; or begin a new migration with another name, checkpoint and empty "
+          "target tables");
+}
+
 struct MigrationRun::Sides {
   Opened<Source> source;
   Opened<Target> target;
@@ -174,7 +187,7 @@ MigrationRun::CheckReport MigrationRun::check(const StartOptions& options) {
   if (std::filesystem::exists(plan_.checkpoint)) {
     try {
       existing = open_store_for_reading(plan_.checkpoint);
-      refuse_changed_plan(*existing);
+      refuse_changed_plan(plan_, *existing);
     } catch (const Error& error) {
       refused(error);
     }
@@ -226,19 +239,6 @@ std::vector<Finding> MigrationRun::resolve(const StartOptions& options, bool rea
     routes.findings.insert(routes.findings.end(), gaps.begin(), gaps.end());
   }
   return routes.findings;
-}
-
-void MigrationRun::refuse_changed_plan(CheckpointStore& store) const {
-  const auto known = store.migration();
-  if (!known || known->plan_fingerprint == fingerprint(plan_)) return;
-  std::string difference;
-  for (const std::string& line : meaning_difference(known->plan_meaning, meaning(plan_))) {
-    difference += "\n  " + line;
-  }
-  throw Error(ErrorKind::gate, "the plan has changed since this migration was begun:" + difference)
-      .remedy(
-          "take the change back; or begin a new migration with another name, checkpoint and empty "
-          "target tables");
 }
 
 void MigrationRun::adopt_target(const StartOptions& options, StartReport& report) {
@@ -318,7 +318,7 @@ void MigrationRun::refuse_lost_rows() {
 StartReport MigrationRun::start(const StartOptions& options) {
   StartReport report;
   CheckpointStore& checkpoint = store();
-  refuse_changed_plan(checkpoint);
+  refuse_changed_plan(plan_, checkpoint);
   if (checkpoint.step_done(kFinished) || checkpoint.step_done("capture_removed")) {
     throw Error(ErrorKind::gate, "this migration is finished: changes are no longer captured")
         .remedy("`migrate finish PLAN` ends what is left of it; for another copy write a new plan");
@@ -464,7 +464,7 @@ RelayProgress MigrationRun::relay(bool follow, std::function<void(const RelayPro
     throw Error(ErrorKind::usage, "the plan says `capture: none`: no changes are captured")
         .remedy("write `capture: trigger` before the migration is begun");
   }
-  refuse_changed_plan(store());
+  refuse_changed_plan(plan_, store());
   require_started();
   start({.allow_existing = true});
   const auto relay =
@@ -476,7 +476,7 @@ RelayProgress MigrationRun::relay(bool follow, std::function<void(const RelayPro
 
 // Each step may be repeated: what a kill left undone the same command does.
 RelayProgress MigrationRun::finish() {
-  refuse_changed_plan(store());
+  refuse_changed_plan(plan_, store());
   require_started();
   RelayProgress progress;
   if (store().step_done(kFinished)) return progress;
@@ -590,7 +590,7 @@ void MigrationRun::finish_tables(bool foreign_keys) {
 
 std::vector<TableComparison> MigrationRun::verify(
     const VerifyOptions& options, std::function<void(const TableComparison&)> tick) {
-  refuse_changed_plan(store());
+  refuse_changed_plan(plan_, store());
   take_back_settings(options.given_settings);
   const bool over = store().step_done(kFinished) || store().step_done("capture_removed");
   const bool followed = LiveChanges::wanted(plan_) && store().migration() && !over;
@@ -627,7 +627,7 @@ std::vector<TableComparison> MigrationRun::verify(
 MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::int64_t>& id,
                                                       const std::string& only) {
   RetryReport report;
-  refuse_changed_plan(store());
+  refuse_changed_plan(plan_, store());
   std::vector<Reject> rejects;
   if (id) {
     const std::optional<Reject> one = store().reject(*id);

@@ -28,6 +28,9 @@ struct Surroundings {
 };
 Surroundings look_around(const Plan& plan, Session& source, Session& target);
 
+// Throws Error(gate), with what is different, where the migration was begun with another plan.
+void refuse_changed_plan(const Plan& plan, CheckpointStore& store);
+
 struct StartOptions {
   bool allow_existing = false;
   bool forget_target = false;  // drop the fences of an earlier run whose checkpoint store is lost
@@ -115,7 +118,6 @@ class MigrationRun {
   Sides& sides();
   // Throws for findings of severity error. Returns the others.
   std::vector<Finding> resolve(const StartOptions& options, bool reads_only = false);
-  void refuse_changed_plan(CheckpointStore& store) const;
   void adopt_target(const StartOptions& options, StartReport& report);
   // Refuses to go on where the target has lost what its fences say is done.
   void refuse_lost_rows();

@@ -84,6 +84,7 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
         .remedy("reads are the target's now");
   }
   const auto store = open_store_for_reading(plan.checkpoint);
+  refuse_changed_plan(plan, *store);
   require_copied(plan, *store);
   const int compared = options.shadow_percent.value_or(state.row.shadow_percent);
   const int served = options.read_percent.value_or(state.row.read_percent);

@@ -26,8 +26,9 @@ struct ShadowState {
 };
 
 // Without options it only looks. Throws Error(usage) for a percentage that is none, Error(gate)
-// before all rows are copied, after the phase is over, where a process has not heard of the phase
-// before, and for reads from a target that has not passed its last verify.
+// for a plan that has changed since, before all rows are copied, after the phase is over, where a
+// process has not heard of the phase before, and for reads from a target that has not passed its
+// last verify.
 ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& interrupt);
 
 }  // namespace migrator

@@ -517,6 +517,10 @@ TEST(Shadow, IsRampedLive) {
   ASSERT_TRUE(relay.wait_for(20s));
   trial.remember(relay);
   ASSERT_EQ(trial.migrate({"verify", "plan.yaml"}).status, 0);
+  // Another plan may mean another target.
+  trial.plan(MigrationCase::tables({"t"}), "capture: trigger\n");
+  expect_refusal(shadow({"--percent", "20"}), 4, {"the plan has changed"});
+  trial.plan(MigrationCase::tables({"t"}), "capture: shim\n");
   EXPECT_EQ(document(shadow({"--read-percent", "5"}))["read_percent"], 5);
   EXPECT_EQ(document(shadow({"--percent", "0", "--read-percent", "0"}))["percent"], 0);
   EXPECT_TRUE(eventually([&] { return shim.state().read_percent == 0; }));
