@@ -73,6 +73,14 @@ class CaptureDialect {
   // own does, of the last entry that the session has written: last_entry().
   virtual std::string_view returning_entry() const { return " RETURNING seq, row_key"; }
   virtual std::string last_entry(const std::string&) const { return ""; }
+  // One statement of two: `change`, an INSERT, UPDATE or DELETE of single rows, and behind it
+  // `insert`, an INSERT INTO the journal without its rows, which are `constants` and the row_key of
+  // each row that was written or taken away, by `row_key`, an expression over the changed table.
+  // "" where the engine cannot.
+  virtual std::string with_entries(std::string_view, std::string_view, std::string_view,
+                                   std::string_view) const {
+    return "";
+  }
 
   // The key of a journal's row_key: values as Source::nth_key would give them. Throws
   // Error(invariant) on a text that no trigger of that key can have written.

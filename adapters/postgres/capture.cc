@@ -214,6 +214,14 @@ std::vector<std::string> PgCapture::trigger_names(const CaptureSpec& spec) const
   return names;
 }
 
+// The entry's number is drawn when the row comes out of the change, and so is locked already.
+std::string PgCapture::with_entries(std::string_view change, std::string_view insert,
+                                    std::string_view constants, std::string_view row_key) const {
+  return fmt::format(
+      "WITH changed (row_key) AS ({} RETURNING {}) {} SELECT {}, row_key FROM changed", change,
+      row_key, insert, constants);
+}
+
 std::string PgCapture::row_key(const std::vector<Column>& key, const std::string& row) const {
   return key_expression(key, row);
 }

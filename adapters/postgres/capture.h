@@ -14,6 +14,8 @@ class PgCapture final : public CaptureDialect {
   std::vector<std::string> create_triggers(const CaptureSpec& spec) const override;
   std::vector<std::string> drop_triggers(const CaptureSpec& spec) const override;
   std::vector<std::string> trigger_names(const CaptureSpec& spec) const override;
+  std::string with_entries(std::string_view change, std::string_view insert,
+                           std::string_view constants, std::string_view row_key) const override;
   std::string row_key(const std::vector<Column>& key, const std::string& row) const override;
   Key decode(const std::vector<Column>& key, std::string_view row_key) const override;
   std::string encode(const std::vector<Column>& key, const Key& values) const override;

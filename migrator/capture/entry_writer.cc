@@ -13,9 +13,10 @@ EntryWriter::EntryWriter(const Dialect& dialect, std::string migration, std::str
       key_(std::move(key)) {
   const CaptureDialect& capture = dialect.capture();
   const std::string journal = dialect.quote(TableName{journal_schema, std::string(kJournalTable)});
+  insert_ = fmt::format("INSERT INTO {} (migration, relation, row_key)", journal);
+  changed_key_ = capture.row_key(key_, dialect.quote(table.name));
   const std::string head =
-      fmt::format("INSERT INTO {} (migration, relation, row_key) SELECT {}, {}, ", journal,
-                  dialect.placeholder(1), dialect.placeholder(2));
+      fmt::format("{} SELECT {}, {}, ", insert_, dialect.placeholder(1), dialect.placeholder(2));
   const auto same = [&](int first) {
     std::string sql;
     for (const Column& column : key_) {
@@ -60,6 +61,22 @@ std::optional<EntryWriter::Entry> EntryWriter::receive(Session& session, bool na
   if (!named) return written.affected > 0 ? std::optional<Entry>(Entry{}) : std::nullopt;
   if (written.empty()) return std::nullopt;
   return Entry{as_integer(written.rows[0].at(0)), as_text(written.rows[0].at(1))};
+}
+
+std::string EntryWriter::with_entries(std::string_view change, std::size_t placeholders) const {
+  const int next = static_cast<int>(placeholders) + 1;
+  return dialect_.capture().with_entries(
+      change, insert_,
+      fmt::format("{}, {}", dialect_.placeholder(next), dialect_.placeholder(next + 1)),
+      changed_key_);
+}
+
+void EntryWriter::send_with_entries(Session& session, const std::string& statement,
+                                    std::vector<Value> parameters, bool named) const {
+  parameters.emplace_back(migration_);
+  parameters.emplace_back(relation_);
+  const std::string_view returning = dialect_.capture().returning_entry();
+  session.send(named ? statement + std::string(returning) : statement, parameters);
 }
 
 void EntryWriter::touch(Queries& connection, const Key& key) const {

@@ -3,7 +3,8 @@
 // The entry is written FROM the row: INSERT ... SELECT. So its key is spelled as the triggers spell
 // it, whatever the application has called it; there is an entry only where there is a row; and its
 // number is drawn while the row is locked, which is what makes it a place in the order of the key's
-// changes. Hence an insert or update comes before its entry, and a delete after it.
+// changes. Hence an insert or update comes before its entry, and a delete after it; or one
+// statement does both.
 //
 // Threads: immutable.
 #pragma once
@@ -34,6 +35,14 @@ class EntryWriter {
   // named, an entry without a content.
   std::optional<Entry> receive(Session& session, bool named) const;
 
+  // A change and the entries of the rows that it changed, in one statement: cheaper, and exact
+  // where the row was not there or its key is another one than was asked for. `change`: with
+  // `placeholders` of them. "" where the engine cannot; then send() does, before or after it.
+  std::string with_entries(std::string_view change, std::size_t placeholders) const;
+  // Sent ahead: such a statement, with the parameters of the change. For receive(), as by send().
+  void send_with_entries(Session& session, const std::string& statement,
+                         std::vector<Value> parameters, bool named) const;
+
   // For a row that the application has changed by itself, or deleted: also where there is none, and
   // then with a number of no place among the key's changes.
   void touch(Queries& connection, const Key& key) const;
@@ -48,6 +57,7 @@ class EntryWriter {
   const Dialect& dialect_;
   std::string migration_, relation_;
   std::vector<Column> key_;
+  std::string insert_, changed_key_;
   std::string from_locked_row_, from_row_, without_row_, last_entry_;
 };
 

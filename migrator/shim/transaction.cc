@@ -86,25 +86,52 @@ struct Transaction::Body {
     return nullptr;
   }
 
+  // Whether the library writes an entry: where triggers do, only to know its place.
+  bool journals(const InlineRoutes::Way* way) const {
+    return way != nullptr || state->row.capture != "trigger";
+  }
+
+  // What becomes of a row that is written on the other side, too; null for another one.
+  Change* change_of(const TableLane& table, const InlineRoutes::Way* way) {
+    if (way == nullptr) return nullptr;
+    Change& change = changes.emplace_back();
+    change.lane = &table;
+    change.way = way;
+    return &change;
+  }
+
+  void queue_entry(const TableLane& table, Change* change, std::function<void(Source&)> send) {
+    queue(std::move(send), [this, &table, change](Source& source) {
+      auto entry = table.entries().receive(source.session(), change != nullptr);
+      if (!entry) return;
+      ++journaled;
+      if (change != nullptr) change->entry = std::move(entry);
+    });
+  }
+
   // The row's entry in the journal, written now; where `way` is given, to be known by its place.
   Change* journal(const TableLane& table, const Key& key, const InlineRoutes::Way* way,
                   bool written) {
-    const bool named = way != nullptr;
-    if (!named && state->row.capture == "trigger") return nullptr;
-    Change* change = nullptr;
-    if (named) {
-      change = &changes.emplace_back();
-      change->lane = &table;
-      change->way = way;
-    }
-    queue([&table, key, named, written](
-              Source& source) { table.entries().send(source.session(), key, named, written); },
-          [this, &table, named, change](Source& source) {
-            auto entry = table.entries().receive(source.session(), named);
-            if (!entry) return;
-            ++journaled;
-            if (named) change->entry = std::move(entry);
-          });
+    if (!journals(way)) return nullptr;
+    Change* const change = change_of(table, way);
+    queue_entry(table, change, [&table, key, change, written](Source& source) {
+      table.entries().send(source.session(), key, change != nullptr, written);
+    });
+    return change;
+  }
+
+  // The change and its entry as one. Absent: the engine cannot, or triggers write the entry.
+  std::optional<Change*> run_journaled(const TableLane& table, const InlineRoutes::Way* way,
+                                       const TableLane::Statement& statement) {
+    if (!journals(way)) return std::nullopt;
+    std::string sql = table.entries().with_entries(statement.sql, statement.parameters.size());
+    if (sql.empty()) return std::nullopt;
+    Change* const change = change_of(table, way);
+    queue_entry(
+        table, change,
+        [&table, sql = std::move(sql), parameters = statement.parameters, change](Source& source) {
+          table.entries().send_with_entries(source.session(), sql, parameters, change != nullptr);
+        });
     return change;
   }
 
@@ -314,8 +341,15 @@ void Transaction::upsert(std::string_view table, NamedValues row) {
   const TableLane& lane = body_->lane(table);
   const std::optional<Key> key = lane.key_in(row);
   if (!key) lane.key_of({});  // throws
-  for (TableLane::Statement& statement : lane.upsert(row)) body_->run(std::move(statement));
-  body_->read(body_->journal(lane, *key, body_->way_of(lane, *key), true), *key);
+  std::vector<TableLane::Statement> statements = lane.upsert(row);
+  const InlineRoutes::Way* way = body_->way_of(lane, *key);
+  if (statements.size() == 1) {
+    if (const auto change = body_->run_journaled(lane, way, statements.front())) {
+      return body_->read(*change, *key);
+    }
+  }
+  for (TableLane::Statement& statement : statements) body_->run(std::move(statement));
+  body_->read(body_->journal(lane, *key, way, true), *key);
 }
 
 void Transaction::update(std::string_view table, NamedValues key, NamedValues changes) {
@@ -333,6 +367,12 @@ void Transaction::update(std::string_view table, NamedValues key, NamedValues ch
     }
   }
   TableLane::Statement statement = lane.update(before, changes);
+  if (!moves) {
+    const InlineRoutes::Way* way = body_->way_of(lane, before);
+    if (const auto change = body_->run_journaled(lane, way, statement)) {
+      return body_->read(*change, before);
+    }
+  }
   // Before it moves, as an entry is written from its row.
   if (moves) body_->journal(lane, before, body_->way_of(lane, before), false);
   body_->run(std::move(statement));
@@ -346,7 +386,9 @@ void Transaction::erase(std::string_view table, NamedValues key) {
   body_->require_open();
   const TableLane& lane = body_->lane(table);
   const Key values = lane.key_of(key);
-  body_->journal(lane, values, body_->way_of(lane, values), false);
+  const InlineRoutes::Way* way = body_->way_of(lane, values);
+  if (body_->run_journaled(lane, way, lane.erase(values))) return;
+  body_->journal(lane, values, way, false);
   body_->run(lane.erase(values));
   body_->journal_absence(lane, values);
 }

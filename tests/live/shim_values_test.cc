@@ -20,14 +20,15 @@ class NoFormThere : public OnShim {};
 class LengthsMatter : public OnShim {};
 
 // A delete that saw no row when it asked for one may still take one away that came in between; the
-// entry of that row's writer may be relayed before this transaction commits.
+// entry of that row's writer may be relayed before this transaction commits. PostgreSQL writes the
+// entries of what was deleted in the statement that deletes, and so none of what was not.
 TEST_P(ShimValues, AnEraseIsWrittenDownThoughNoRowWasSeen) {
   begin("shim", false);
   Shim shim(options(WriteMode::async));
   Transaction transaction = shim.begin();
   transaction.erase("t", {{"id", std::int64_t{7}}});
   transaction.commit();
-  EXPECT_EQ(journal(), "1");
+  EXPECT_EQ(journal(), GetParam().from == ServerKind::postgres ? "0" : "1");
   expect_relayed_and_equal();
 }
 
