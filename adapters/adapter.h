@@ -81,6 +81,7 @@ struct ServerInfo {
   // Where its tables are made unless they are named with another one: PostgreSQL's current schema,
   // MySQL's database; "" on SQLite.
   std::string schema;
+  bool reads_block_writes = false;  // a commit waits for every read: SQLite's rollback journal
 };
 
 class Dialect;

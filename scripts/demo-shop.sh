@@ -335,6 +335,9 @@ CREATE TEMP TABLE broken (what TEXT CHECK (what IS NULL));
 INSERT INTO broken SELECT "table" FROM pragma_foreign_key_check;
 INSERT INTO broken SELECT 'items' WHERE (SELECT count(*) FROM order_items) < 150000;
 INSERT INTO broken SELECT 'totals' FROM orders JOIN totals ON order_id = id WHERE round(total * 100) <> cents;
+
+-- So that who reads a shop that is open does not hold up who sells in it.
+PRAGMA journal_mode = WAL;
 SQL
 
 # A journal left by a shop that is replaced would be played into the new one.

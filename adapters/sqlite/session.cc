@@ -221,6 +221,8 @@ void Session::configure(const SessionOptions&, Role role) {
     ask(fmt::format("PRAGMA wal_autocheckpoint = {}", kCheckpointPages));
     ask(fmt::format("PRAGMA analysis_limit = {}", kAnalysisLimit));
   }
+  server_.reads_block_writes =
+      !in_memory_ && upper(as_text(ask("PRAGMA journal_mode").rows.at(0).at(0))) != "WAL";
   utf8_ = as_text(ask("PRAGMA encoding").rows.at(0).at(0)) == "UTF-8";
   const int version = sqlite3_libversion_number();
   server_.product = fmt::format("SQLite {}", sqlite3_libversion());

@@ -31,6 +31,12 @@ class Preflight {
       add(Severity::error, "", "the target is read-only (a replica, or set so)",
           "give the plan the URL of the primary, or make the target writable");
     }
+    // The relay's snapshots and a backfill's chunks are reads of some length.
+    if (LiveChanges::wanted(plan_) && source_.session().server().reads_block_writes) {
+      add(Severity::warning, "",
+          "the source is in a rollback-journal mode: whoever writes to it waits for every read",
+          "run PRAGMA journal_mode = WAL on it, once: readers and the writer then do not meet");
+    }
     for (const TableRoute& route : routes_) {
       try {
         check(route);

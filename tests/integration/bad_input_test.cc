@@ -142,6 +142,22 @@ TEST(ChangedPlan, IsSeenByCheckAndVerify) {
   EXPECT_EQ(broken.status, kRefused) << shown(broken);
 }
 
+// Only where something writes to the source: the relay's reads would hold that up.
+TEST(RollbackJournal, OfALiveSourceIsWarnedOf) {
+  MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
+  make_items(migration.source, 3);
+  const auto warned = [&](const std::string& mode, const std::string& capture) {
+    migration.source.exec("PRAGMA journal_mode = " + mode);
+    migration.plan("  - name: items\n", capture);
+    const CommandResult checked = migration.migrate({"check", "plan.yaml"});
+    EXPECT_EQ(checked.status, 0) << shown(checked);
+    return (checked.out + checked.err).find("rollback-journal mode") != std::string::npos;
+  };
+  EXPECT_TRUE(warned("DELETE", "capture: trigger\n"));
+  EXPECT_FALSE(warned("DELETE", "capture: none\n"));
+  EXPECT_FALSE(warned("WAL", "capture: trigger\n"));
+}
+
 // SQLite does not look at its foreign keys while rows are loaded.
 TEST(Orphans, AreCountedAndSaid) {
   MigrationCase migration(ServerKind::sqlite, ServerKind::sqlite);
