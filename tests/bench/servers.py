@@ -196,7 +196,8 @@ class MariaDbServer(Server):
         self._settings["innodb-log-file-size"] = f"{size}M"
         self._make_folder()
         data = self.folder / "data"
-        run_checked(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db",
+        run_checked(["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--tmpdir={self.folder}",
+                     "--skip-test-db",
                      "--auth-root-authentication-method=normal", "--skip-name-resolve"],
                     cwd=self.folder, **self._as_account())
         init = self.folder / "init.sql"

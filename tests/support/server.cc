@@ -188,12 +188,10 @@ void Server::prepare() {
                  "--locale=C.UTF-8",
                  "--no-sync"};
   } else if (kind_ == ServerKind::mariadb) {
-    init.argv = {programs_.init,
-                 "--no-defaults",
-                 "--datadir=" + data_,
-                 "--skip-test-db",
-                 "--auth-root-authentication-method=normal",
-                 "--skip-name-resolve"};
+    init.argv = {programs_.init, "--no-defaults", "--datadir=" + data_,
+                 // The installation is a server, too: see server_command().
+                 "--tmpdir=" + folder_, "--skip-test-db",
+                 "--auth-root-authentication-method=normal", "--skip-name-resolve"};
   } else {
     // The package ships a data folder that is ready.
     init.argv = {"cp", "-r", programs_.package + "/server/data/mysql", data_};
