@@ -13,7 +13,7 @@
 #include <functional>
 #include <mutex>
 
-#include "migrator/shim.h"
+#include "migrator/breaker.h"
 
 namespace migrator {
 

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -13,16 +14,18 @@
 #include <xxhash.h>
 
 #include "migrator/error.h"
+#include "migrator/shim/breaker.h"
 
 namespace migrator {
 namespace {
 
 constexpr std::uint64_t kPercent = 100;
 
-constexpr std::array<std::string_view, 10> kEventNames = {
+constexpr std::array<std::string_view, 13> kEventNames = {
     "dual_call_writes",           "dual_call_reads",           "dual_call_refused",
     "dual_call_primary_failures", "dual_call_secondary_calls", "dual_call_secondary_failures",
-    "dual_call_compared",         "dual_call_mismatches",      "dual_call_compare_failures",
+    "dual_call_compared",         "dual_call_settled",         "dual_call_mismatches",
+    "dual_call_compare_failures", "dual_call_timeouts",        "dual_call_skipped",
     "dual_call_dropped"};
 
 constexpr std::array<std::string_view, 5> kSpanNames = {
@@ -44,14 +47,20 @@ bool among(std::uint64_t bucket, int percent) {
 }  // namespace
 
 class DualCall::Shadows {
+  using Time = std::chrono::steady_clock::time_point;
   struct Waiting {
     std::unique_ptr<Task> task;
     std::chrono::steady_clock::time_point since;
   };
 
  public:
-  Shadows(const DualCall& call, int threads, std::size_t queue)
-      : call_(call), most_threads_(static_cast<std::size_t>(threads)), most_waiting_(queue) {}
+  explicit Shadows(DualCall& call)
+      : breaker(call.options_.breaker),
+        call_(call),
+        most_threads_(static_cast<std::size_t>(call.options_.shadow_threads)),
+        most_waiting_(call.options_.shadow_queue) {}
+
+  Breaker breaker;
 
   bool has_room() {
     const std::lock_guard lock(mutex_);
@@ -80,54 +89,88 @@ class DualCall::Shadows {
   // Waits for what runs. Returns how many tasks were waiting, and now will never run.
   std::size_t stop() {
     std::deque<Waiting> dropped;
+    std::multimap<Time, std::unique_ptr<Task>> dropped_later;
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
       dropped.swap(queue_);
+      dropped_later.swap(later_);
     }
     wake_.notify_all();
-    const std::size_t count = dropped.size();
+    const std::size_t count = dropped.size() + dropped_later.size();
     // What the application captured goes first: something that runs may be waiting for just that.
     dropped.clear();
+    dropped_later.clear();
     for (std::thread& thread : threads_) thread.join();
     return count;
   }
 
   void drain() {
     std::unique_lock lock(mutex_);
-    drained_.wait(lock, [this] { return queue_.empty() && running_ == 0; });
+    drained_.wait(lock, [this] { return idle(); });
   }
 
  private:
-  bool room() const { return !stopping_ && queue_.size() < most_waiting_; }
+  bool room() const { return !stopping_ && queue_.size() + later_.size() < most_waiting_; }
+  bool idle() const { return queue_.empty() && later_.empty() && running_ == 0; }
+
+  // The next one that may run now. REQUIRES: mutex_ is held.
+  std::optional<Waiting> next() {
+    if (!later_.empty() && later_.begin()->first <= std::chrono::steady_clock::now()) {
+      Waiting due{std::move(later_.begin()->second), later_.begin()->first};
+      later_.erase(later_.begin());
+      return due;
+    }
+    if (queue_.empty()) return std::nullopt;
+    Waiting first = std::move(queue_.front());
+    queue_.pop_front();
+    return first;
+  }
 
   void work() {
     std::unique_lock lock(mutex_);
-    while (true) {
-      ++idle_;
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      --idle_;
-      if (stopping_) return;
-      Waiting next = std::move(queue_.front());
-      queue_.pop_front();
+    while (!stopping_) {
+      std::optional<Waiting> waiting = next();
+      if (!waiting) {
+        ++idle_;
+        if (later_.empty()) {
+          wake_.wait(lock);
+        } else {
+          const Time due = later_.begin()->first;  // a copy: it may be gone meanwhile
+          wake_.wait_until(lock, due);
+        }
+        --idle_;
+        continue;
+      }
       ++running_;
       lock.unlock();
-      call_.observe(Span::shadow_wait, next.since);
-      next.task->run();
+      call_.observe(Span::shadow_wait, waiting->since);
+      const bool again = waiting->task->run();
       // Without the lock, as in submit(), and before it counts as done: drain() waits for it, too.
-      next.task.reset();
+      if (!again) waiting->task.reset();
       lock.lock();
+      if (again && !stopping_) {
+        later_.emplace(std::chrono::steady_clock::now() + call_.options_.recheck,
+                       std::move(waiting->task));
+      }
+      if (waiting->task) {
+        lock.unlock();
+        call_.count(Event::dropped);
+        waiting.reset();
+        lock.lock();
+      }
       --running_;
-      if (running_ == 0 && queue_.empty()) drained_.notify_all();
+      if (idle()) drained_.notify_all();
     }
   }
 
-  const DualCall& call_;
+  DualCall& call_;
   const std::size_t most_threads_, most_waiting_;
   std::mutex mutex_;
   std::condition_variable wake_, drained_;
   std::deque<Waiting> queue_;
-  std::size_t idle_ = 0, running_ = 0;  // threads
+  std::multimap<Time, std::unique_ptr<Task>> later_;  // by when they are due
+  std::size_t idle_ = 0, running_ = 0;                // threads
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
@@ -144,7 +187,10 @@ DualCall::DualCall(Options options) : options_(std::move(options)) {
   if (!options_.state) throw refuse("there is no state function");
   if (options_.shadow_threads < 1) throw refuse("shadow_threads has to be at least 1");
   if (options_.shadow_queue < 1) throw refuse("shadow_queue has to be at least 1");
-  shadows_ = std::make_unique<Shadows>(*this, options_.shadow_threads, options_.shadow_queue);
+  if (options_.recheck.count() < 0) throw refuse("recheck has to be 0 or more");
+  if (options_.shadow_timeout.count() < 1) throw refuse("shadow_timeout has to be at least 1 ms");
+  if (options_.breaker.failures < 1) throw refuse("breaker.failures has to be at least 1");
+  shadows_ = std::make_unique<Shadows>(*this);
 }
 
 DualCall::~DualCall() {
@@ -162,8 +208,11 @@ DualCall::Counters DualCall::counters() const noexcept {
           .secondary_calls = of(Event::secondary_call),
           .secondary_failures = of(Event::secondary_failure),
           .compared = of(Event::compared),
+          .settled = of(Event::settled),
           .mismatches = of(Event::mismatch),
           .compare_failures = of(Event::compare_failure),
+          .timeouts = of(Event::timeout),
+          .skipped = of(Event::skipped),
           .dropped = of(Event::dropped)};
 }
 
@@ -199,7 +248,42 @@ DualCall::Route DualCall::route_read(const Key& key) {
 bool DualCall::has_room() noexcept { return shadows_->has_room(); }
 
 void DualCall::submit(std::unique_ptr<Task> task) {
-  if (!shadows_->submit(std::move(task))) count(Event::dropped);
+  if (!shadows_->submit(std::move(task))) dropped();
+}
+
+bool DualCall::may_try() noexcept { return shadows_->breaker.allow(); }
+
+void DualCall::answered(bool well) noexcept {
+  if (well) {
+    shadows_->breaker.succeeded();
+  } else {
+    shadows_->breaker.failed();
+  }
+}
+
+// What the breaker had allowed was not tried.
+void DualCall::dropped() noexcept {
+  shadows_->breaker.failed();
+  count(Event::dropped);
+}
+
+bool DualCall::in_time(std::chrono::steady_clock::time_point begin) const noexcept {
+  return std::chrono::steady_clock::now() - begin <= options_.shadow_timeout;
+}
+
+void DualCall::judged(const std::string& key, bool same, bool again) noexcept {
+  count(Event::compared);
+  if (same) {
+    if (again) count(Event::settled);
+    return;
+  }
+  count(Event::mismatch);
+  if (!options_.mismatch) return;
+  try {
+    options_.mismatch(key);
+  } catch (...) {
+    // The application's own affair.
+  }
 }
 
 void DualCall::count(Event event, std::uint64_t by) noexcept {

@@ -69,12 +69,15 @@
 //   dual_call_primary_failures    exceptions that went to the caller
 //   dual_call_secondary_calls     calls of the other side's function, written or read
 //   dual_call_secondary_failures  exceptions of those
-//   dual_call_compared            pairs of results that `compare` has judged
-//   dual_call_mismatches          those that it found to differ
-//   dual_call_compare_failures    exceptions of `compare`
+//   dual_call_compared            reads that `compare` has judged
+//   dual_call_settled             those that differed, and no more when they were read again
+//   dual_call_mismatches          those that differed then as well
+//   dual_call_compare_failures    exceptions of `compare`, and of the primary read again
+//   dual_call_timeouts            results of the other side that came too late to be compared
+//   dual_call_skipped             comparisons that were due while the other side was left alone
 //   dual_call_dropped             comparisons that were due and not made: full queue, no memory or
 //                                 thread for them, a result that could not be copied, destruction
-// Observed, also where the call threw:
+// Observed, of calls that returned (those that threw were faster than they should be):
 //   dual_call_write_primary, dual_call_write_secondary, dual_call_read_primary
 //   dual_call_shadow_read         the other side's function
 //   dual_call_shadow_wait         how long a comparison waited for a thread
@@ -87,6 +90,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -95,6 +99,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "migrator/breaker.h"
 #include "migrator/metrics.h"
 #include "migrator/state.h"
 
@@ -140,13 +145,25 @@ class DualCall {
     std::shared_ptr<Metrics> metrics = nullptr;  // may stay null
     int shadow_threads = 2;                      // comparisons that run at a time, at least 1
     std::size_t shadow_queue = 128;              // comparisons that wait for a thread, at least 1
+    // A result of the other side that took longer is not compared, and counts as a failure of it.
+    // (It cannot be interrupted: give its connection a timeout of its own.)
+    std::chrono::milliseconds shadow_timeout{5'000};
+    // Of the other side's reads that are compared: after failures in a row they are left out.
+    BreakerOptions breaker = {};
+    // How long after a difference both sides are read once more, before it counts: a change may
+    // have been on its way. 0: it counts at once.
+    std::chrono::milliseconds recheck{1'000};
+    // Told of each mismatch, with the key's text, on a thread of the DualCall. What it throws goes
+    // nowhere.
+    std::function<void(const std::string& key)> mismatch = nullptr;
   };
 
   // Since the DualCall was made; the meanings are those of the metrics above.
   struct Counters {
     std::uint64_t writes = 0, reads = 0, refused = 0;
     std::uint64_t primary_failures = 0, secondary_calls = 0, secondary_failures = 0;
-    std::uint64_t compared = 0, mismatches = 0, compare_failures = 0, dropped = 0;
+    std::uint64_t compared = 0, settled = 0, mismatches = 0, compare_failures = 0;
+    std::uint64_t timeouts = 0, skipped = 0, dropped = 0;
     bool operator==(const Counters&) const = default;
   };
 
@@ -176,7 +193,8 @@ class DualCall {
     std::size_t length_ = 0;
   };
 
-  // Throws Error(usage) if there is no state function, or no room for threads or queue.
+  // Throws Error(usage) if there is no state function, no room for threads or queue, or a time that
+  // is none.
   explicit DualCall(Options options);
   // Finishes the comparisons that run, which is to say that it waits for their functions, and drops
   // (and counts) those that wait. Must not run on a thread of the DualCall itself.
@@ -208,10 +226,11 @@ class DualCall {
   //
   // If the key is among those compared, the secondary function runs later, on another thread, with
   // `compare(primary's result, secondary's result)` after it, which returns true where they agree.
-  // Both are called at most once: the secondary only if the primary returned, compare only if both
-  // did. No exception of theirs is ever thrown, and the caller never waits for them: a secondary
-  // that hangs holds one of the threads, then the queue fills, and what is due beyond that is
-  // dropped. Compare is where an application may log the keys that differ.
+  // The secondary only if the primary returned, compare only if both did. Where they differ, all
+  // three are called a second time, after Options::recheck: only what differs then as well is a
+  // mismatch. No exception of theirs is ever thrown, and the caller never waits for them: a
+  // secondary that hangs holds one of the threads, then the queue fills, and what is due beyond
+  // that is dropped.
   //
   // SO THEY MUST OWN WHAT THEY USE. They run when read() has long returned: let old_fn, new_fn and
   // compare capture by value or by shared_ptr (a connection pool, say), and let their result own
@@ -219,8 +238,8 @@ class DualCall {
   // caller goes on to change. They are moved into the task where they were passed as rvalues and
   // copied otherwise; the primary's result is copied.
   //
-  // A mismatch is a hint, not a proof: a write may have landed between the two reads (A17), or not
-  // have arrived at the target yet. The judge is `migrate verify`.
+  // A mismatch is a hint, not a proof: of a row that changes all the time a write may have landed
+  // between both pairs of reads (A17). The judge is `migrate verify`.
   template <class OldFn, class NewFn, class Compare>
   dual_call::ReadResult<OldFn, NewFn> read(const Key& key, OldFn&& old_fn, NewFn&& new_fn,
                                            Compare&& compare) {
@@ -234,11 +253,16 @@ class DualCall {
                   "functions that cannot be copied have to be passed as rvalues");
     const Route route = route_read(key);
     if (route.primary == Side::source) {
-      return read_one<R>(route.both, old_fn, std::forward<NewFn>(new_fn),
+      return read_one<R>(key, route.both, std::forward<OldFn>(old_fn), std::forward<NewFn>(new_fn),
                          std::forward<Compare>(compare));
     }
-    return read_one<R>(route.both, new_fn, std::forward<OldFn>(old_fn),
+    return read_one<R>(key, route.both, std::forward<NewFn>(new_fn), std::forward<OldFn>(old_fn),
                        std::forward<Compare>(compare));
+  }
+  // Compares by ==.
+  template <class OldFn, class NewFn>
+  dual_call::ReadResult<OldFn, NewFn> read(const Key& key, OldFn&& old_fn, NewFn&& new_fn) {
+    return read(key, std::forward<OldFn>(old_fn), std::forward<NewFn>(new_fn), std::equal_to<>());
   }
 
   Counters counters() const noexcept;
@@ -257,8 +281,11 @@ class DualCall {
     secondary_call,
     secondary_failure,
     compared,
+    settled,
     mismatch,
     compare_failure,
+    timeout,
+    skipped,
     dropped
   };
   enum class Span { write_primary, write_secondary, read_primary, shadow_read, shadow_wait };
@@ -269,12 +296,14 @@ class DualCall {
     bool both;  // the other side's function is to be called as well
   };
 
-  // Reports how long its scope took, also when an exception leaves it.
+  // Reports how long its scope took, unless an exception leaves it.
   class Stopwatch {
    public:
     Stopwatch(const DualCall& call, Span span) noexcept
-        : call_(call), span_(span), begin_(call.now()) {}
-    ~Stopwatch() { call_.observe(span_, begin_); }
+        : call_(call), span_(span), begin_(call.now()), thrown_(std::uncaught_exceptions()) {}
+    ~Stopwatch() {
+      if (std::uncaught_exceptions() == thrown_) call_.observe(span_, begin_);
+    }
     Stopwatch(const Stopwatch&) = delete;
     Stopwatch& operator=(const Stopwatch&) = delete;
 
@@ -282,48 +311,82 @@ class DualCall {
     const DualCall& call_;
     const Span span_;
     const std::chrono::steady_clock::time_point begin_;
+    const int thrown_;
   };
 
   // A comparison that waits for a thread.
   class Task {
    public:
     virtual ~Task() = default;
-    virtual void run() noexcept = 0;
+    // Whether it is to be run once more, later.
+    virtual bool run() noexcept = 0;
   };
 
-  template <class R, class Secondary, class Compare>
+  template <class R, class Primary, class Secondary, class Compare>
   class Comparison final : public Task {
    public:
-    template <class S, class C>
-    Comparison(DualCall& call, const R& primary, S&& secondary, C&& compare)
+    template <class P, class S, class C>
+    Comparison(DualCall& call, const Key& key, const R& result, P&& primary, S&& secondary,
+               C&& compare)
         : call_(call),
-          primary_(primary),
+          key_(key.text()),
+          result_(result),
+          primary_(std::forward<P>(primary)),
           secondary_(std::forward<S>(secondary)),
           compare_(std::forward<C>(compare)) {}
 
-    void run() noexcept override {
-      call_.count(Event::secondary_call);
+    bool run() noexcept override {
+      if (again_ && !read_primary()) return false;
       std::optional<R> candidate;
+      if (!read_secondary(candidate)) return false;
+      try {
+        const bool same(std::invoke(compare_, std::as_const(*result_), std::as_const(*candidate)));
+        if (!same && !again_ && call_.rechecks()) {
+          again_ = true;
+          return true;
+        }
+        call_.judged(key_, same, again_);
+      } catch (...) {
+        call_.count(Event::compare_failure);
+      }
+      return false;
+    }
+
+   private:
+    bool read_primary() noexcept {
+      try {
+        result_.emplace(std::invoke(primary_));
+        return true;
+      } catch (...) {
+        call_.count(Event::compare_failure);
+        return false;
+      }
+    }
+
+    bool read_secondary(std::optional<R>& candidate) noexcept {
+      call_.count(Event::secondary_call);
+      const auto begin = std::chrono::steady_clock::now();
       try {
         const Stopwatch watch(call_, Span::shadow_read);
         candidate.emplace(std::invoke(secondary_));
       } catch (...) {
-        return call_.count(Event::secondary_failure);
+        call_.count(Event::secondary_failure);
+        call_.answered(false);
+        return false;
       }
-      try {
-        const bool same(std::invoke(compare_, std::as_const(primary_), std::as_const(*candidate)));
-        call_.count(Event::compared);
-        if (!same) call_.count(Event::mismatch);
-      } catch (...) {
-        call_.count(Event::compare_failure);
-      }
+      const bool in_time = call_.in_time(begin);
+      if (!in_time) call_.count(Event::timeout);
+      call_.answered(in_time);
+      return in_time;
     }
 
-   private:
     DualCall& call_;
-    const R primary_;
+    const std::string key_;
+    std::optional<R> result_;  // the primary's
+    Primary primary_;
     Secondary secondary_;
     Compare compare_;
+    bool again_ = false;
   };
 
   template <class R, class Primary>
@@ -339,9 +402,9 @@ class DualCall {
 
   template <class Secondary>
   void write_secondary(Secondary& secondary) noexcept {
-    const Stopwatch watch(*this, Span::write_secondary);
     count(Event::secondary_call);
     try {
+      const Stopwatch watch(*this, Span::write_secondary);
       static_cast<void>(std::invoke(secondary));
     } catch (...) {
       count(Event::secondary_failure);
@@ -361,37 +424,51 @@ class DualCall {
   }
 
   template <class R, class Primary, class Secondary, class Compare>
-  R read_one(bool both, Primary& primary, Secondary&& secondary, Compare&& compare) {
+  R read_one(const Key& key, bool both, Primary&& primary, Secondary&& secondary,
+             Compare&& compare) {
     R result = call_primary<R>(primary, Span::read_primary);
     if (both) {
-      shadow(result, std::forward<Secondary>(secondary), std::forward<Compare>(compare));
+      shadow(key, result, std::forward<Primary>(primary), std::forward<Secondary>(secondary),
+             std::forward<Compare>(compare));
     }
     return result;
   }
 
-  template <class R, class Secondary, class Compare>
-  void shadow(const R& result, Secondary&& secondary, Compare&& compare) noexcept {
+  template <class R, class Primary, class Secondary, class Compare>
+  void shadow(const Key& key, const R& result, Primary&& primary, Secondary&& secondary,
+              Compare&& compare) noexcept {
     // Copies are not made for a queue that is full, as it is whenever the other side hangs.
     if (!has_room()) return count(Event::dropped);
+    if (!may_try()) return count(Event::skipped);
     try {
-      submit(std::make_unique<Comparison<R, std::decay_t<Secondary>, std::decay_t<Compare>>>(
-          *this, result, std::forward<Secondary>(secondary), std::forward<Compare>(compare)));
+      using Comparing =
+          Comparison<R, std::decay_t<Primary>, std::decay_t<Secondary>, std::decay_t<Compare>>;
+      submit(std::make_unique<Comparing>(*this, key, result, std::forward<Primary>(primary),
+                                         std::forward<Secondary>(secondary),
+                                         std::forward<Compare>(compare)));
     } catch (...) {  // a copy failed: the caller has its result and must not hear of it
-      count(Event::dropped);
+      dropped();
     }
   }
 
   Route route_write();
   Route route_read(const Key& key);
   bool has_room() noexcept;
+  // Of the breaker, which has to be told how it went: by answered() or dropped().
+  bool may_try() noexcept;
+  void answered(bool well) noexcept;
+  void dropped() noexcept;
   // Drops the task and counts it where there is no room or no thread for it.
   void submit(std::unique_ptr<Task> task);
+  bool rechecks() const noexcept { return options_.recheck > std::chrono::milliseconds(0); }
+  bool in_time(std::chrono::steady_clock::time_point begin) const noexcept;
+  void judged(const std::string& key, bool same, bool again) noexcept;
   void count(Event event, std::uint64_t by = 1) noexcept;
   // The clock is only read if somebody is interested.
   std::chrono::steady_clock::time_point now() const noexcept;
   void observe(Span span, std::chrono::steady_clock::time_point begin) const noexcept;
 
-  class Shadows;  // the threads and their queue
+  class Shadows;  // the breaker, the threads and their queue
 
   const Options options_;
   std::array<std::atomic<std::uint64_t>, kEvents> counts_{};

@@ -41,6 +41,7 @@
 #include <string_view>
 #include <vector>
 
+#include "migrator/breaker.h"
 #include "migrator/database.h"
 #include "migrator/error.h"
 #include "migrator/metrics.h"
@@ -63,13 +64,6 @@ struct TableOptions {
   int sync_percent = 100;
   // The longest that a commit waits for the other side, with all its rows.
   std::chrono::milliseconds budget{250};
-};
-
-// After so many failures in a row the other side is left alone, for a time that doubles up to the
-// longest; then one write is let through to try it.
-struct BreakerOptions {
-  int failures = 5;
-  std::chrono::milliseconds first{1'000}, longest{30'000};
 };
 
 struct ShimOptions {
