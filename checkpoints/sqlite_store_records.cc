@@ -294,7 +294,7 @@ void SqliteStore::put_mismatches(const std::string& table, const std::vector<Mis
     if (!whole) return;
     prepared(
         "UPDATE mismatches SET open = 0, resolution = 'equal at a later verify'"
-        " WHERE table_name = ?1 AND open = 1 AND seen < ?2")
+        " WHERE table_name = ?1 AND open = 1 AND seen <> ?2")
         .execute(table, now);
   });
 }

@@ -11,11 +11,6 @@
 #include "adapters/sqlite/errors.h"
 
 namespace migrator::sqlite {
-namespace {
-
-// The years that an ISO text of four digits can name.
-const std::int64_t kFirstDay = days_from_civil(1, 1, 1);
-const std::int64_t kLastDay = days_from_civil(9999, 12, 31);
 
 std::string_view column_bytes(sqlite3_stmt* statement, int index) {
   const void* bytes = sqlite3_column_blob(statement, index);
@@ -31,6 +26,12 @@ std::string_view column_text(sqlite3_stmt* statement, int index) {
   if (text == nullptr) throw classify(SQLITE_NOMEM, "cannot read a value", "out of memory");
   return {text, static_cast<std::size_t>(sqlite3_column_bytes(statement, index))};
 }
+
+namespace {
+
+// The years that an ISO text of four digits can name.
+const std::int64_t kFirstDay = days_from_civil(1, 1, 1);
+const std::int64_t kLastDay = days_from_civil(9999, 12, 31);
 
 void decode_native(sqlite3_stmt* statement, int index, RowBatch& batch) {
   switch (sqlite3_column_type(statement, index)) {

@@ -72,4 +72,9 @@ class RowEncoder {
 // A text that a column of numeric affinity would turn into a number.
 bool looks_numeric(std::string_view text);
 
+// A column of the row that a statement stands on, until it steps. Throw Error(transient) where
+// there is no memory for it: SQLite itself then gives an empty one.
+std::string_view column_text(sqlite3_stmt* statement, int index);
+std::string_view column_bytes(sqlite3_stmt* statement, int index);
+
 }  // namespace migrator::sqlite

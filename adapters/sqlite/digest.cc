@@ -7,6 +7,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "adapters/sqlite/codec.h"
+
 namespace migrator::sqlite {
 namespace {
 
@@ -17,9 +19,9 @@ void append_number(std::string& row, Number number) {
   row.append(bytes, sizeof number);
 }
 
-void append_bytes(std::string& row, const void* bytes, int size) {
-  append_number(row, size);
-  if (size > 0) row.append(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+void append_bytes(std::string& row, std::string_view bytes) {
+  append_number(row, bytes.size());
+  row += bytes;
 }
 
 }  // namespace
@@ -38,13 +40,11 @@ void RowDigest::add(sqlite3_stmt* statement, int columns) {
         append_number(row_, sqlite3_column_double(statement, at));
         break;
       case SQLITE_TEXT: {
-        const unsigned char* text = sqlite3_column_text(statement, at);
-        append_bytes(row_, text, sqlite3_column_bytes(statement, at));
+        append_bytes(row_, column_text(statement, at));
         break;
       }
       case SQLITE_BLOB: {
-        const void* blob = sqlite3_column_blob(statement, at);
-        append_bytes(row_, blob, sqlite3_column_bytes(statement, at));
+        append_bytes(row_, column_bytes(statement, at));
         break;
       }
       default:

@@ -42,10 +42,11 @@ class ChangeFeed {
   virtual std::vector<Change> read(Session& source, std::size_t limit) const = 0;
   // Exactly these are done with, for good. A crash in front of it gives them once more.
   virtual void retire(Session& source, std::span<const std::int64_t> seqs) const = 0;
-  // The keys of a table that have changes which are not retired yet, each once, as in Change. As
-  // read(), it sees what the session's transaction sees.
+  // The keys of a table that have changes which are not retired yet, each once, as in Change, and
+  // no more than `most` of them. As read(), it sees what the session's transaction sees.
   virtual std::vector<std::optional<std::string>> pending(Session& source,
-                                                          const std::string& relation) const = 0;
+                                                          const std::string& relation,
+                                                          std::size_t most) const = 0;
   // Adds a change of this key, for a row that has to be copied again. Takes part in the session's
   // transaction.
   virtual void append(Session& source, const std::string& relation,

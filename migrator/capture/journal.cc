@@ -78,24 +78,30 @@ void Journal::retire(Session& source, std::span<const std::int64_t> seqs) const 
   }
 }
 
-void Journal::forget(Session& source, const std::string& relation,
-                     const std::string& row_key) const {
+std::vector<std::int64_t> Journal::entries_of(Session& source, const std::string& relation,
+                                              const std::string& row_key) const {
   const std::array<Value, 3> parameters{migration_, relation, row_key};
-  source.query(spell(source.dialect(),
-                     fmt::format("DELETE FROM {} WHERE migration = {{1}} AND relation = {{2}} AND "
-                                 "row_key = {{3}}",
-                                 table(source))),
-               parameters);
+  const Result found = asked([&] {
+    return source.query(spell(source.dialect(),
+                              fmt::format("SELECT seq FROM {} WHERE migration = {{1}} AND relation "
+                                          "= {{2}} AND row_key = {{3}} ORDER BY seq",
+                                          table(source))),
+                        parameters);
+  });
+  std::vector<std::int64_t> seqs;
+  for (const auto& row : found.rows) seqs.push_back(as_integer(row[0]));
+  return seqs;
 }
 
 std::vector<std::optional<std::string>> Journal::pending(Session& source,
-                                                         const std::string& relation) const {
+                                                         const std::string& relation,
+                                                         std::size_t most) const {
   const std::array<Value, 2> parameters{migration_, relation};
   const Result found = asked([&] {
     return source.query(spell(source.dialect(),
                               fmt::format("SELECT DISTINCT row_key FROM {} WHERE migration = {{1}} "
-                                          "AND relation = {{2}}",
-                                          table(source))),
+                                          "AND relation = {{2}} LIMIT {}",
+                                          table(source), most)),
                         parameters);
   });
   std::vector<std::optional<std::string>> keys;

@@ -29,10 +29,11 @@ class Journal : public ChangeFeed {
   std::vector<Change> read(Session& source, std::size_t limit) const override;
   // Deletes exactly these.
   void retire(Session& source, std::span<const std::int64_t> seqs) const override;
-  // Deletes every entry of this key: a person has settled what becomes of its row.
-  void forget(Session& source, const std::string& relation, const std::string& row_key) const;
-  std::vector<std::optional<std::string>> pending(Session& source,
-                                                  const std::string& relation) const override;
+  // The numbers of this key's entries.
+  std::vector<std::int64_t> entries_of(Session& source, const std::string& relation,
+                                       const std::string& row_key) const;
+  std::vector<std::optional<std::string>> pending(Session& source, const std::string& relation,
+                                                  std::size_t most) const override;
   void append(Session& source, const std::string& relation,
               const std::string& row_key) const override;
   // Counts no further than some 100,000.

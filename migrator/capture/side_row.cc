@@ -161,17 +161,33 @@ void SideTable::set_phase(Session& session, Phase phase) const {
       parameters);
 }
 
-void SideTable::set_shadow(Session& session, int shadow_percent, int read_percent) const {
+std::optional<SideRow> SideTable::set_shadow(Session& session, std::optional<int> shadow_percent,
+                                             std::optional<int> read_percent) const {
   const std::optional<SideRow> row = read(session);
-  if (!row || row->phase > Phase::shadow_read) return;
-  const std::array<Value, 5> parameters{std::string(migrator::name(Phase::shadow_read)),
-                                        std::int64_t{shadow_percent}, std::int64_t{read_percent},
-                                        migration_, std::string(migrator::name(row->phase))};
+  if (!row || row->phase > Phase::shadow_read) return row;
+  if (row->phase == Phase::shadow_read &&
+      shadow_percent.value_or(row->shadow_percent) == row->shadow_percent &&
+      read_percent.value_or(row->read_percent) == row->read_percent) {
+    return row;
+  }
+  // Only what was given: somebody else may be setting the other one.
+  std::vector<Value> parameters{std::string(migrator::name(Phase::shadow_read))};
+  std::string set = "phase = {1}";
+  const auto also = [&](std::string_view column, const std::optional<int>& percent) {
+    if (!percent) return;
+    parameters.emplace_back(std::int64_t{*percent});
+    set += fmt::format(", {} = {{{}}}", column, parameters.size());
+  };
+  also("shadow_percent", shadow_percent);
+  also("read_percent", read_percent);
+  const std::size_t next = parameters.size();
+  parameters.emplace_back(migration_);
+  parameters.emplace_back(std::string(migrator::name(row->phase)));
   session.query(spell(session.dialect(),
-                      fmt::format("UPDATE {} SET phase = {{1}}, shadow_percent = {{2}}, "
-                                  "read_percent = {{3}} WHERE migration = {{4}} AND phase = {{5}}",
-                                  name(session, kSide))),
+                      fmt::format("UPDATE {} SET {} WHERE migration = {{{}}} AND phase = {{{}}}",
+                                  name(session, kSide), set, next + 1, next + 2)),
                 parameters);
+  return read(session);
 }
 
 std::optional<SideRow> SideTable::lock(Session& session) const {

@@ -66,9 +66,11 @@ class SideTable {
   bool exists(Session& session) const;
   // Never back to an earlier one.
   void set_phase(Session& session, Phase phase) const;
-  // What share of reads is compared, and what share is the target's: with it comes the phase
-  // shadow_read. Leaves a row alone that is beyond that.
-  void set_shadow(Session& session, int shadow_percent, int read_percent) const;
+  // What share of reads is compared, and what share is the target's, absent: as it is. With it
+  // comes the phase shadow_read. Leaves a row alone that is beyond that, and gives the row there
+  // is then. Waits for the writers who hold it, and for none where it is so already.
+  std::optional<SideRow> set_shadow(Session& session, std::optional<int> shadow_percent,
+                                    std::optional<int> read_percent) const;
   // Within the session's transaction: holds the fence against all who write, having waited for
   // those who do, and gives the row.
   std::optional<SideRow> lock(Session& session) const;

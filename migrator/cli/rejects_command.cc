@@ -72,8 +72,9 @@ int run_rejects(const Invocation& invocation) {
       throw Error(ErrorKind::usage, "--resolve needs --id and --reason")
           .remedy("migrate rejects PLAN --resolve --id 7 --reason \"test row, not needed\"");
     }
-    MigrationRun(plan, invocation.interrupt, invocation.line)
-        .resolve_reject(*id, options.get<std::string>("reason"));
+    const bool resolved = MigrationRun(plan, invocation.interrupt, invocation.line)
+                              .resolve_reject(*id, options.get<std::string>("reason"));
+    if (!resolved) std::fprintf(stderr, "its row, as it is now, went in\n");
   }
   RetryReport report;
   if (options.flag("retry")) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -74,6 +75,13 @@ void print_results(const std::vector<TableComparison>& results, std::size_t show
       std::printf("%s: %s rows were on their way, and are equal\n", table.table.c_str(),
                   human_count(table.in_flux).c_str());
     }
+    if (table.not_looked_at > 0) {
+      std::printf(
+          "%s: %s of these were not looked at again, and cannot be repaired: no key finds them "
+          "that "
+          "both sides spell alike, or they are too many\n",
+          table.table.c_str(), human_count(table.not_looked_at).c_str());
+    }
     if (table.repaired > 0) {
       std::printf("%s: %s rows were repaired; verify again for a pass\n", table.table.c_str(),
                   human_count(table.repaired).c_str());
@@ -117,6 +125,13 @@ CompareMode mode_of(const std::string& word) {
   }
   throw Error(ErrorKind::usage, fmt::format("--mode takes auto, stream or digest, not `{}`", word))
       .remedy("migrate verify PLAN, or with --mode stream or --mode digest");
+}
+
+// Of those that were found on the way some may have been mended since.
+bool any_open_mismatch(const Plan& plan, MigrationRun& migration) {
+  return std::any_of(plan.tables.begin(), plan.tables.end(), [&](const TablePlan& table) {
+    return migration.store().open_mismatches(table.name) > 0;
+  });
 }
 
 }  // namespace
@@ -182,6 +197,9 @@ int run_verify(const Invocation& invocation) {
     results = migration.verify(wanted, tick);
   } catch (const Error& error) {
     if (terminal) std::fprintf(stderr, "\r\x1b[K");
+    if (error.kind() == ErrorKind::cancelled && compared && any_open_mismatch(plan, migration)) {
+      return kDifferences;
+    }
     if (error.kind() != ErrorKind::cancelled || compared) throw;
     throw Error(ErrorKind::cancelled, error.what())
         .remedy("`migrate verify PLAN --resume` goes on behind what was found equal");

@@ -35,4 +35,18 @@ class Backoff {
   int used_ = 0;
 };
 
+// Does `work` until it succeeds, or an error is none that another try can help. REQUIRES: it may be
+// done again from its beginning.
+template <typename Work>
+auto retried(Interrupt& interrupt, const Work& work) {
+  Backoff backoff(RetryPolicy{}, interrupt);
+  while (true) {
+    try {
+      return work();
+    } catch (const Error& error) {
+      if (!backoff.again(error)) throw;
+    }
+  }
+}
+
 }  // namespace migrator

@@ -706,27 +706,42 @@ MigrationRun::RetryReport MigrationRun::retry_rejects(const std::optional<std::i
   return report;
 }
 
-void MigrationRun::resolve_reject(std::int64_t id, const std::string& reason) {
+bool MigrationRun::resolve_reject(std::int64_t id, const std::string& reason) {
   const std::optional<Reject> reject = store().reject(id);
   if (!reject) {
     throw Error(ErrorKind::usage, fmt::format("there is no reject {}", id))
         .remedy("`migrate rejects PLAN` lists them");
   }
-  if (reject->chunk == kRejectOfRelay && LiveChanges::wanted(plan_)) {
-    // Its entry would bring it back.
-    Sides& both = sides();
-    const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
-    Routes routes =
-        resolve_routes(plan_, around.source, around.target, both.source.session().dialect(),
-                       both.target.session().dialect());
-    for (const TableRoute& route : routes.tables) {
-      if (route.name != reject->table) continue;
-      const CaptureDialect& capture = both.source.session().dialect().capture();
-      live_->journal().forget(both.source.session(), route.name,
-                              capture.encode(route.read.key, reject->key));
-    }
+  if (!reject->open || reject->chunk != kRejectOfRelay || !LiveChanges::wanted(plan_)) {
+    store().resolve_reject(id, reason);
+    return true;
   }
+  refuse_changed_plan(plan_, store());
+  // Its entries would bring it back. But of those that have come since it was refused, one may be
+  // the correction: so all are tried once more, and exactly those given up that were tried.
+  const std::vector<std::int64_t> seqs = entries_of(*reject);
+  relay(false, {});
+  const std::optional<Reject> now = store().reject(id);
+  if (!now || !now->open) return false;
+  live_->journal().retire(sides().source.session(), seqs);
   store().resolve_reject(id, reason);
+  store().void_verify();  // the target's row is out of date, for good
+  return true;
+}
+
+std::vector<std::int64_t> MigrationRun::entries_of(const Reject& reject) {
+  Sides& both = sides();
+  const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
+  const Routes routes =
+      resolve_routes(plan_, around.source, around.target, both.source.session().dialect(),
+                     both.target.session().dialect());
+  for (const TableRoute& route : routes.tables) {
+    if (route.name != reject.table) continue;
+    const CaptureDialect& capture = both.source.session().dialect().capture();
+    return live_->journal().entries_of(both.source.session(), route.name,
+                                       capture.encode(route.read.key, reject.key));
+  }
+  return {};
 }
 
 void MigrationRun::resolve_mismatch(std::int64_t id, const std::string& reason) {

@@ -104,9 +104,9 @@ class MigrationRun {
   };
   RetryReport retry_rejects(const std::optional<std::int64_t>& id, const std::string& table);
 
-  // Counts a reject as settled, for a reason; a change that the relay could not bring over is no
-  // longer tried.
-  void resolve_reject(std::int64_t id, const std::string& reason);
+  // Counts a reject as settled, for a reason. A change that the relay could not bring over is tried
+  // once more, and then no longer; false: it went in.
+  bool resolve_reject(std::int64_t id, const std::string& reason);
 
   // Counts a mismatch as settled, for a reason, until a verify finds it again.
   void resolve_mismatch(std::int64_t id, const std::string& reason);
@@ -116,6 +116,7 @@ class MigrationRun {
  private:
   struct Sides;
   Sides& sides();
+  std::vector<std::int64_t> entries_of(const Reject& reject);
   // Throws for findings of severity error. Returns the others.
   std::vector<Finding> resolve(const StartOptions& options, bool reads_only = false);
   void adopt_target(const StartOptions& options, StartReport& report);

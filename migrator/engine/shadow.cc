@@ -5,16 +5,27 @@
 #include <fmt/format.h>
 
 #include "checkpoints/store.h"
+#include "migrator/capture/journal.h"
+#include "migrator/copy/backoff.h"
 #include "migrator/engine/live_changes.h"
 #include "migrator/engine/migration_run.h"
 
 namespace migrator {
 namespace {
 
+// Shim transactions hold the row until they end. Behind a wait for it new ones would queue up, so
+// each wait is short.
+constexpr std::chrono::milliseconds kLockTimeout{1000};
+constexpr RetryPolicy kTries{
+    .tries = 20, .first = std::chrono::milliseconds(500), .most = std::chrono::seconds(5)};
+
+// How old the oldest change that is still to come may be for reads to be served by the target.
+constexpr double kFreshSeconds = 10;
+
 void check_percent(const std::optional<int>& percent, std::string_view option) {
   if (!percent || (*percent >= 0 && *percent <= 100)) return;
   throw Error(ErrorKind::usage, fmt::format("{} takes 0 to 100, not {}", option, *percent))
-      .remedy("migrate shadow PLAN --percent 10");
+      .remedy(fmt::format("migrate shadow PLAN {} 10", option));
 }
 
 void require_copied(const Plan& plan, CheckpointStore& store) {
@@ -31,8 +42,8 @@ void require_copied(const Plan& plan, CheckpointStore& store) {
   }
 }
 
-// Reads that are compared do no harm; those that are served from there must be right.
-void require_verified(const Plan& plan, CheckpointStore& store) {
+// Reads that are compared do no harm; those that are served from there must be right, and stay so.
+void require_right(const Plan& plan, CheckpointStore& store, Session& source) {
   const std::vector<VerifyOutcome> outcomes = store.verify_outcomes();
   for (const TablePlan& table : plan.tables) {
     const bool passed = std::any_of(
@@ -43,11 +54,30 @@ void require_verified(const Plan& plan, CheckpointStore& store) {
                 fmt::format("{}: its last verify has not passed, and reads would come from there",
                             table.name))
         .table(table.name)
-        .remedy("run `migrate verify PLAN`, and mend what it finds");
+        .remedy(
+            "run `migrate verify PLAN`, and mend what it finds; --read-percent 0 has all reads "
+            "served by the source");
   }
   if (store.step_done(LiveChanges::kMissed)) {
     throw Error(ErrorKind::gate, "changes may have been missed, and no verify was clean since")
         .remedy("run `migrate verify PLAN`, and mend what it finds");
+  }
+  if (const std::uint64_t rejects = store.open_rejects()) {
+    throw Error(ErrorKind::gate,
+                fmt::format("the target refuses {} rows, and reads would come from there", rejects))
+        .remedy("see `migrate rejects PLAN`, and mend or resolve them");
+  }
+  const Backlog backlog = Journal(plan.name, source.server().schema).backlog(source);
+  if (backlog.oldest_seconds > kFreshSeconds) {
+    throw Error(ErrorKind::gate,
+                fmt::format("the target is {:.0f} s behind, and reads would come from there",
+                            backlog.oldest_seconds))
+        .remedy("let `migrate relay PLAN --follow` catch up, and run the command again");
+  }
+  if (!store_owner(plan.checkpoint)) {
+    throw Error(ErrorKind::gate,
+                "no relay is at work: what is read from the target would soon be out of date")
+        .remedy("start `migrate relay PLAN --follow`, and leave it running");
   }
 }
 
@@ -60,12 +90,35 @@ void require_heard(const std::vector<ShimInstance>& instances) {
   }
 }
 
+// Throws Error(transient) where something else came of it.
+void set(const SideTable& side, Session& session, const ShadowOptions& options,
+         Interrupt& interrupt) {
+  Backoff backoff(kTries, interrupt);
+  while (true) {
+    try {
+      const std::optional<SideRow> row =
+          side.set_shadow(session, options.shadow_percent, options.read_percent);
+      if (row && row->phase == Phase::shadow_read &&
+          options.shadow_percent.value_or(row->shadow_percent) == row->shadow_percent &&
+          options.read_percent.value_or(row->read_percent) == row->read_percent) {
+        return;
+      }
+      throw Error(ErrorKind::gate, "the percentages or the phase were changed at the same time")
+          .remedy("see with `migrate shadow PLAN` what they are, and run the command again");
+    } catch (const Error& error) {
+      if (error.scope() == ErrorScope::session || !backoff.again(error)) throw;
+    }
+  }
+}
+
 }  // namespace
 
 ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& interrupt) {
   check_percent(options.shadow_percent, "--percent");
   check_percent(options.read_percent, "--read-percent");
-  const Endpoints endpoints = endpoints_of(plan);
+  Endpoints endpoints = endpoints_of(plan);
+  endpoints.source_options.lock_timeout = kLockTimeout;
+  endpoints.target_options.lock_timeout = kLockTimeout;
   const Opened<Source> source = open_source(endpoints, interrupt);
   const SideTable source_side(plan.name, source.session().server().schema);
   const auto look = [&] {
@@ -81,19 +134,20 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
   if (state.row.phase > Phase::shadow_read) {
     throw Error(ErrorKind::gate,
                 fmt::format("the migration is in phase {} already", name(state.row.phase)))
-        .remedy("reads are the target's now");
+        .remedy("reads are served by the target now: there is nothing left to ramp");
   }
   const auto store = open_store_for_reading(plan.checkpoint);
   refuse_changed_plan(plan, *store);
   require_copied(plan, *store);
-  const int compared = options.shadow_percent.value_or(state.row.shadow_percent);
   const int served = options.read_percent.value_or(state.row.read_percent);
-  if (served > state.row.read_percent) require_verified(plan, *store);
+  if (served > 0 && served >= state.row.read_percent) {
+    require_right(plan, *store, source.session());
+  }
   require_heard(state.instances);
   const Opened<Target> target = open_target(endpoints, interrupt);
-  const SideTable target_side(plan.name, "");
-  target_side.set_shadow(target.session(), compared, served);
-  source_side.set_shadow(source.session(), compared, served);  // what the shim goes by, last
+  // The source's last: it is what the shim goes by.
+  set(SideTable(plan.name, ""), target.session(), options, interrupt);
+  set(source_side, source.session(), options, interrupt);
   return look();
 }
 

@@ -27,8 +27,9 @@ struct ShadowState {
 
 // Without options it only looks. Throws Error(usage) for a percentage that is none, Error(gate)
 // for a plan that has changed since, before all rows are copied, after the phase is over, where a
-// process has not heard of the phase before, and for reads from a target that has not passed its
-// last verify.
+// process has not heard of the phase before; and, unless the share that is read there is lowered,
+// for reads from a target that has not passed its last verify, refuses rows, or is not followed by
+// a relay that keeps up.
 ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& interrupt);
 
 }  // namespace migrator

@@ -45,7 +45,12 @@ void Verification::check(const VerifyOptions& options) const {
                 "--continuous follows changes, and this migration has none (any more)")
         .remedy("verify without --continuous, or begin with `capture: trigger` in the plan");
   }
-  if (options.repair == VerifyOptions::Repair::none || feed_ != nullptr) return;
+  if (options.repair == VerifyOptions::Repair::none) return;
+  if (options.continuous) {
+    throw Error(ErrorKind::usage, "--repair and --continuous do not go together")
+        .remedy("repair first; what --continuous finds is to be understood before it is repaired");
+  }
+  if (feed_ != nullptr) return;
   throw Error(ErrorKind::usage,
               "rows are repaired through the journal, and this migration has none (any more)")
       .remedy(
@@ -54,19 +59,28 @@ void Verification::check(const VerifyOptions& options) const {
 }
 
 // What was equal yesterday must not stand for what was not looked at to its end today. Where an
-// interrupted verify is gone on with, those tables count that it has found equal.
+// interrupted verify is gone on with, those tables count that it has found equal: not earlier than
+// it began, which is when the tables without a pass were marked.
 std::map<std::string, VerifyOutcome> Verification::begin(
     const std::vector<const TableRoute*>& chosen, const VerifyOptions& options) {
   std::map<std::string, VerifyOutcome> done;
+  Clock::time_point began = Clock::now();
   if (options.resume) {
-    for (VerifyOutcome& outcome : store_.verify_outcomes()) {
+    std::vector<VerifyOutcome> outcomes = store_.verify_outcomes();
+    bool interrupted = false;
+    for (const VerifyOutcome& outcome : outcomes) {
+      if (outcome.passed()) continue;
+      interrupted = true;
+      began = std::min(began, outcome.at);
+    }
+    for (VerifyOutcome& outcome : outcomes) {
       const std::string table = outcome.table;
-      if (outcome.passed()) done.emplace(table, std::move(outcome));
+      if (outcome.passed() && outcome.at >= began) done.emplace(table, std::move(outcome));
     }
     const bool over = std::all_of(chosen.begin(), chosen.end(), [&](const TableRoute* route) {
       return done.contains(route->name);
     });
-    if (over && !chosen.empty()) {
+    if (!interrupted || over) {
       throw Error(ErrorKind::usage, "no verify was interrupted: the last one found all rows equal")
           .remedy("verify anew, without --resume");
     }
@@ -74,7 +88,7 @@ std::map<std::string, VerifyOutcome> Verification::begin(
   for (const TableRoute* route : chosen) {
     if (done.contains(route->name)) continue;
     if (!options.resume) store_.clear_verify_progress(route->name);
-    store_.put_verify({route->name, Clock::now(), 0, 0, 0, 0, false, 0});
+    store_.put_verify({route->name, began, 0, 0, 0, 0, false, 0});
   }
   return done;
 }
@@ -124,8 +138,10 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
   TableComparison result;
   try {
     result = verify(route, comparer, options, tick);
+    store_.clear_verify_progress(route.name);  // nothing is left to go on with
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled) throw;
+    // A statement that somebody else has cancelled is an error as others are.
+    if (interrupt_.requested()) throw;
     relayed_();
     result = {};
     result.table = route.name;
@@ -157,7 +173,9 @@ void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer&
     if (!interrupt_.sleep(kWatched)) interrupt_.check();
     relayed_();
     ChangedKeys::Taken taken = changed_->take();
-    whole.merge(taken.whole);
+    for (const TableRoute* route : chosen) {
+      if (taken.whole.contains(route->name)) whole.insert(route->name);
+    }
     progress.waiting = 0;
     for (const TableRoute* route : chosen) {
       const std::set<std::string>& keys = taken.keys[route->name];
@@ -170,7 +188,11 @@ void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer&
         if (!watch_table(*route, left, *recheck, progress)) whole.insert(route->name);
       } catch (const Error& error) {
         // A server that is away: the relay says when it has been for too long.
-        if (error.kind() != ErrorKind::transient) throw;
+        if (interrupt_.requested() ||
+            (error.kind() != ErrorKind::transient && error.kind() != ErrorKind::in_doubt &&
+             error.kind() != ErrorKind::cancelled)) {
+          throw;
+        }
         changed_->give_back(route->name, left);
         recheck.reset();
       }
@@ -217,7 +239,9 @@ bool Verification::watch_table(const TableRoute& route, std::vector<std::string>
     if (store_.open_mismatches(route.name) > 0)
       store_.settle_mismatches(route.name, examined.equal);
     if (result.found.empty()) continue;
-    store_.put_mismatches(route.name, mismatches_of(result), false);
+    // Beyond that it is known that the table differs, and more of the same is only counted.
+    const bool listed = store_.open_mismatches(route.name) < plan_.verify.sample_log;
+    if (listed) store_.put_mismatches(route.name, mismatches_of(result), false);
     for (VerifyOutcome outcome : store_.verify_outcomes()) {
       if (outcome.table != route.name) continue;
       outcome.missing += result.missing;
@@ -225,6 +249,7 @@ bool Verification::watch_table(const TableRoute& route, std::vector<std::string>
       outcome.differing += result.differing;
       store_.put_verify(outcome);
     }
+    if (!listed) continue;
     log_->append(log_lines(result));
     for (const Difference& one : result.found) progress.found.emplace_back(route.name, one);
   }
@@ -245,7 +270,6 @@ CompareOptions Verification::compare_options(const VerifyOptions& options) const
 }
 
 // What has been found equal is remembered as it grows, so that an interrupted verify can go on.
-// When a table is done there is nothing to go on with.
 TableComparison Verification::compare(const TableRoute& route, Comparer& comparer,
                                       const VerifyOptions& options,
                                       const std::function<void(const TableComparison&)>& tick) {
@@ -269,7 +293,6 @@ TableComparison Verification::compare(const TableRoute& route, Comparer& compare
     store_.put_verify_progress(progress);
     stop_point("verify_progress_recorded");
   });
-  store_.clear_verify_progress(route.name);
   result.begun = progress.begun;
   return result;
 }
@@ -290,8 +313,12 @@ TableComparison Verification::verify(const TableRoute& route, Comparer& comparer
   result.in_flux = recheck.settle(route, result, quiet);
   if (options.repair == VerifyOptions::Repair::none || result.found.empty()) return result;
   const std::size_t wrong = result.found.size();
-  result.repaired =
-      recheck.repair(route, result, options.repair == VerifyOptions::Repair::with_extra, quiet);
+  const bool extras = options.repair == VerifyOptions::Repair::with_extra;
+  store_.add_event(
+      {Clock::now(), "repairing", route.name,
+       fmt::format("{} missing, {} differing, {} extra rows, which are {}", result.missing,
+                   result.differing, result.extra, extras ? "deleted" : "left")});
+  result.repaired = recheck.repair(route, result, extras, quiet);
   store_.add_event({Clock::now(), "repaired", route.name,
                     fmt::format("{} of {} rows that differed", result.repaired, wrong)});
   return result;

@@ -35,9 +35,9 @@ class ChangedKeys final : public ChangeFeed {
 
   std::vector<Change> read(Session& source, std::size_t limit) const override;
   void retire(Session& source, std::span<const std::int64_t> seqs) const override;
-  std::vector<std::optional<std::string>> pending(Session& source,
-                                                  const std::string& relation) const override {
-    return feed_.pending(source, relation);
+  std::vector<std::optional<std::string>> pending(Session& source, const std::string& relation,
+                                                  std::size_t most) const override {
+    return feed_.pending(source, relation, most);
   }
   void append(Session& source, const std::string& relation,
               const std::string& row_key) const override {

@@ -448,15 +448,19 @@ TableComparison Comparer::compare(const TableRoute& route, const std::optional<E
   const auto open = [this](bool of_source) { return lanes_[0]->open(of_source); };
   Ways ways;
   ways.mode = options_.mode;
-  {
+  retried(interrupt_, [&] {
     const Opened<Source> source = open(true), target = open(false);
     ways.layout = first_common(source->layouts(table.source), target->layouts(table.target));
     if (ways.layout == cells_layout()) ways.layout.reset();
     ways.digest =
         first_common(source->digest_forms(table.source), target->digest_forms(table.target));
-  }
-  RangeCutter cutter(table, options_.range_rows, open,
-                     behind ? std::optional(behind->upto) : std::nullopt);
+  });
+  std::optional<RangeCutter> cut;
+  retried(interrupt_, [&] {
+    cut.emplace(table, options_.range_rows, open,
+                behind ? std::optional(behind->upto) : std::nullopt);
+  });
+  RangeCutter& cutter = *cut;
   ways.cuts = cutter.cuts();
   rows_read_ = 0;
   Tally tally(options_.keep_differences, cutter.began_behind() ? behind : std::nullopt, equal_part);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "migrator/copy/backoff.h"
 #include "migrator/verify/cell_comparison.h"
 
 namespace migrator {
@@ -15,6 +16,11 @@ using Time = std::chrono::steady_clock;
 
 // Keys a statement: what SQLite's parameters allow for keys of up to 32 columns.
 constexpr std::size_t kKeysPerRead = 500;
+// Bytes of rows that are held for one look, above which fewer keys are looked at together, and
+// below which more: rows may be of any size.
+constexpr std::size_t kBytesMost = 16 << 20, kBytesLeast = 4 << 20;
+// Keys of changes that are read to see which rows are at rest. With more, none is taken to be.
+constexpr std::size_t kPendingMost = 200'000;
 // Looks in a row that have to find the same difference.
 constexpr std::size_t kLooksAlike = 2;
 // Differences whose values are kept: as many as a log has by default.
@@ -75,6 +81,12 @@ class RowSet {
     std::sort(rows_.begin(), rows_.end(), [&](const Row& a, const Row& b) { return less(a, b); });
   }
 
+  std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const auto& held : batches_) sum += held->bytes();
+    return sum;
+  }
+
   // The row of that key; `cells` is null if there is none.
   Row find(const Row& key) const {
     const auto at = std::lower_bound(rows_.begin(), rows_.end(), key,
@@ -132,9 +144,15 @@ struct Recheck::Look {
   std::size_t at = 0;     // of TableComparison::found
   std::size_t alike = 0;  // looks that found it different and at rest, in a row
   bool equal = false;
-  std::string name;  // its key, as the source has it
+  bool unaskable = false;  // one of the servers has no form for its key
+  std::string name;        // its key, as the source has it
 
   bool restless() const { return alike < kLooksAlike; }
+};
+
+struct Recheck::Looks {
+  std::vector<Look> open;              // at what is not known to be equal
+  std::vector<std::size_t> unaskable;  // of TableComparison::found
 };
 
 // The keys of what was found, in the words of both sides.
@@ -190,27 +208,33 @@ void Recheck::open() {
   target_.registration = interrupt_.watch(target_.session());
 }
 
+void Recheck::close(const Error& error) {
+  if (error.scope() != ErrorScope::session) return;
+  source_ = {};
+  target_ = {};
+}
+
 std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
                               const std::function<bool()>& quiet) {
   if (result.found.empty()) return 0;
-  open();
   const ComparedTable table(route, endpoints_.source_url.engine() == endpoints_.target_url.engine(),
                             words_);
   const Keys keys(route, endpoints_, result.keys);
   const std::uint64_t beyond = result.differences() - result.found.size();
-  std::vector<Look> looks;
+  Looks looks;
   std::vector<std::size_t> stay;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (keys.has(at)) {
-      looks.push_back({.at = at, .name = {}});
+      looks.open.push_back({.at = at, .name = {}});
     } else {
       stay.push_back(at);
     }
   }
-  result.not_looked_at = beyond + stay.size();
   look_until_at_rest(table, keys, result, looks, kRestless);
+  stay.insert(stay.end(), looks.unaskable.begin(), looks.unaskable.end());
+  result.not_looked_at = beyond + stay.size();
   std::uint64_t moving = 0;
-  for (const Look& look : looks) {
+  for (const Look& look : looks.open) {
     if (look.restless()) {
       --counter(result, result.found[look.at].kind);
       ++moving;
@@ -234,18 +258,19 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
 }
 
 void Recheck::look_until_at_rest(const ComparedTable& table, const Keys& keys,
-                                 TableComparison& result, std::vector<Look>& looks,
+                                 TableComparison& result, Looks& looks,
                                  std::chrono::seconds restless) {
   std::size_t looked = 0;
   for (const std::chrono::milliseconds wait : waits_) {
-    if (looks.empty()) return;
+    if (looks.open.empty()) return;
     if (!interrupt_.sleep(wait)) interrupt_.check();
     look(table, keys, result, looks);
     ++looked;
   }
   const Time::time_point until = Time::now() + restless;
   const auto any_restless = [&] {
-    return std::any_of(looks.begin(), looks.end(), [](const Look& one) { return one.restless(); });
+    return std::any_of(looks.open.begin(), looks.open.end(),
+                       [](const Look& one) { return one.restless(); });
   };
   // However few the plan's waits are: so many looks it takes to know.
   for (; any_restless() && (looked < kLooksAlike || Time::now() < until); ++looked) {
@@ -255,7 +280,7 @@ void Recheck::look_until_at_rest(const ComparedTable& table, const Keys& keys,
 }
 
 Recheck::Examined Recheck::examine(const TableRoute& route, std::span<const std::string> row_keys) {
-  open();
+  retried(interrupt_, [&] { open(); });
   Examined examined;
   TableComparison& result = examined.result;
   result.table = route.name;
@@ -288,21 +313,28 @@ Recheck::Examined Recheck::examine(const TableRoute& route, std::span<const std:
   result.differing = result.found.size();
   result.rows_source = result.found.size();
   const Keys keys(route, endpoints_, result.keys);
-  std::vector<Look> looks;
+  Looks looks;
+  const auto leave_out = [&](std::size_t at) {
+    --counter(result, result.found[at].kind);
+    result.complete = false;
+  };
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (keys.has(at)) {
-      looks.push_back({.at = at, .name = {}});
+      looks.open.push_back({.at = at, .name = {}});
     } else {
-      --result.differing;
-      result.complete = false;
+      leave_out(at);
     }
   }
   std::set<std::size_t> different;
-  if (!looks.empty()) {
+  if (!looks.open.empty()) {
     std::set<std::size_t> looked_at;
-    for (const Look& look : looks) looked_at.insert(look.at);
+    for (const Look& look : looks.open) looked_at.insert(look.at);
     look_until_at_rest(table, keys, result, looks, std::chrono::seconds(0));
-    for (const Look& look : looks) {
+    for (const std::size_t at : looks.unaskable) {
+      looked_at.erase(at);
+      leave_out(at);
+    }
+    for (const Look& look : looks.open) {
       looked_at.erase(look.at);
       if (look.restless()) {
         --counter(result, result.found[look.at].kind);
@@ -344,40 +376,56 @@ void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
 
 std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, bool extras,
                               const std::function<bool()>& quiet) {
-  open();
   const Keys keys(route, endpoints_, result.keys);
   std::vector<Look> looks;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (!extras && result.found[at].kind == DifferenceKind::extra) continue;
     if (keys.has(at)) looks.push_back({.at = at, .name = {}});
   }
-  Session& source = source_.session();
   for (std::size_t first = 0; first < looks.size(); first += kKeysPerRead) {
     const auto some = std::span(looks).subspan(first, std::min(kKeysPerRead, looks.size() - first));
-    source.begin();
-    try {
-      for (const Key& key : source_->keys_of(route.read, keys.of_source(some))) {
-        feed_.append(source, route.name, source.dialect().capture().encode(route.read.key, key));
+    // An entry too many, where the answer to a commit was lost, does no harm.
+    retried(interrupt_, [&] {
+      open();
+      Session& source = source_.session();
+      try {
+        source.begin();
+        for (const Key& key : source_->keys_of(route.read, keys.of_source(some))) {
+          feed_.append(source, route.name, source.dialect().capture().encode(route.read.key, key));
+        }
+        source.commit();
+      } catch (const Error& error) {
+        source.rollback();
+        close(error);
+        throw;
       }
-      source.commit();
-    } catch (...) {
-      source.rollback();
-      throw;
-    }
+    });
   }
   return settle(route, result, quiet);
 }
 
 bool Recheck::nothing_pending(const TableRoute& route) {
-  open();
-  return feed_.pending(source_.session(), route.name).empty();
+  return retried(interrupt_, [&] {
+    try {
+      open();
+      return feed_.pending(source_.session(), route.name, 1).empty();
+    } catch (const Error& error) {
+      close(error);
+      throw;
+    }
+  });
 }
 
 // The names of the keys that change. any: an entry may be of any row.
 std::set<std::string> Recheck::pending(const ComparedTable& table, bool& any) {
   const CaptureDialect& capture = source_.session().dialect().capture();
   std::vector<Key> keys;
-  for (const auto& row_key : feed_.pending(source_.session(), table.route.name)) {
+  const auto row_keys = feed_.pending(source_.session(), table.route.name, kPendingMost);
+  if (row_keys.size() == kPendingMost) {
+    any = true;
+    return {};
+  }
+  for (const auto& row_key : row_keys) {
     any = any || !row_key;
     if (row_key) keys.push_back(capture.decode(table.route.read.key, *row_key));
   }
@@ -395,22 +443,56 @@ std::set<std::string> Recheck::pending(const ComparedTable& table, bool& any) {
   return names;
 }
 
+// Done again where a server was away, it is as good as done once more: only that what was found
+// before has no second look at the changes behind it.
 void Recheck::look(const ComparedTable& table, const Keys& keys, TableComparison& result,
-                   std::vector<Look>& looks) {
+                   Looks& looks) {
+  retried(interrupt_, [&] {
+    try {
+      open();
+      look_once(table, keys, result, looks);
+    } catch (const Error& error) {
+      for (Look& look : looks.open) look.alike = 0;
+      close(error);
+      throw;
+    }
+  });
+}
+
+void Recheck::look_once(const ComparedTable& table, const Keys& keys, TableComparison& result,
+                        Looks& looks) {
   followed_();
   bool any = false;
   std::set<std::string> changing = pending(table, any);
-  for (std::size_t first = 0; first < looks.size(); first += kKeysPerRead) {
+  for (std::size_t first = 0; first < looks.open.size();) {
     interrupt_.check();
-    look_at_some(table, keys, result,
-                 std::span(looks).subspan(first, std::min(kKeysPerRead, looks.size() - first)));
+    const std::size_t count = std::min(keys_per_read_, looks.open.size() - first);
+    look_at_all(table, keys, result, std::span(looks.open).subspan(first, count));
+    first += count;
   }
   changing.merge(pending(table, any));
   followed_();
-  for (Look& look : looks) {
+  for (Look& look : looks.open) {
     if (any || changing.contains(look.name)) look.alike = 0;
+    if (look.unaskable) looks.unaskable.push_back(look.at);
   }
-  std::erase_if(looks, [](const Look& look) { return look.equal; });
+  std::erase_if(looks.open, [](const Look& look) { return look.equal || look.unaskable; });
+}
+
+// One key that a server has no form for must not keep the others from being looked at.
+void Recheck::look_at_all(const ComparedTable& table, const Keys& keys, TableComparison& result,
+                          std::span<Look> looks) {
+  try {
+    look_at_some(table, keys, result, looks);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
+    if (looks.size() == 1) {
+      looks.front().unaskable = true;
+      return;
+    }
+    look_at_all(table, keys, result, looks.first(looks.size() / 2));
+    look_at_all(table, keys, result, looks.subspan(looks.size() / 2));
+  }
 }
 
 void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
@@ -426,6 +508,12 @@ void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableCo
     return RowSet(table, *rows, nullptr);
   };
   const RowSet before = of_source(), there = of_target(), after = of_source();
+  const std::size_t bytes = before.bytes() + there.bytes() + after.bytes();
+  if (bytes > kBytesMost) {
+    keys_per_read_ = std::max<std::size_t>(looks.size() / 2, 1);
+  } else if (bytes < kBytesLeast && looks.size() == keys_per_read_) {
+    keys_per_read_ = std::min(keys_per_read_ * 2, kKeysPerRead);
+  }
   RowBatch names;
   for (const Look& look : looks) table.spread_key(result.keys, result.keys.row(look.at), names);
   for (std::size_t at = 0; at < looks.size(); ++at) {

@@ -8,9 +8,10 @@
 // them. Rows that keep changing are looked at for a while longer; those that then still have not
 // come to rest are no mismatches, and the table is not verified, either.
 //
-// A row is looked for by its key as the comparison has it. Where that may not be the spelling that
-// finds it (a UUID in capitals in SQLite, a date that is a text on one side), its differences stay
-// as they were found, and are counted as not looked at again.
+// A lost connection or a lock is waited out. A row is looked for by its key as the comparison has
+// it. Where that may not be the spelling that finds it (a UUID in capitals in SQLite, a date that
+// is a text on one side), its differences stay as they were found, and are counted as not looked at
+// again.
 //
 // Repair is the same act as everything else that writes to the target: the keys go into the
 // journal, and the relay copies their rows as they are then.
@@ -72,17 +73,22 @@ class Recheck {
 
  private:
   struct Look;
+  struct Looks;
   class Keys;
 
-  // Looks until each has come to rest, or the time is up. Leaves out of `looks` what is equal.
+  // Looks until each has come to rest, or the time is up. Takes out of those open what is equal.
   void look_until_at_rest(const ComparedTable& table, const Keys& keys, TableComparison& result,
-                          std::vector<Look>& looks, std::chrono::seconds restless);
+                          Looks& looks, std::chrono::seconds restless);
   static void say_what_is_open(const TableRoute& route, TableComparison& result,
                                std::uint64_t moving, const std::function<bool()>& quiet);
 
   void open();
-  void look(const ComparedTable& table, const Keys& keys, TableComparison& result,
-            std::vector<Look>& looks);
+  void close(const Error& error);
+  void look(const ComparedTable& table, const Keys& keys, TableComparison& result, Looks& looks);
+  void look_once(const ComparedTable& table, const Keys& keys, TableComparison& result,
+                 Looks& looks);
+  void look_at_all(const ComparedTable& table, const Keys& keys, TableComparison& result,
+                   std::span<Look> looks);
   void look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
                     std::span<Look> looks);
   std::set<std::string> pending(const ComparedTable& table, bool& any);
@@ -94,6 +100,7 @@ class Recheck {
   const ValueWords* const words_;
   const std::function<void()> followed_;
   Opened<Source> source_, target_;
+  std::size_t keys_per_read_ = 1;  // rises as long as their rows are small
 };
 
 }  // namespace migrator

@@ -422,6 +422,25 @@ TEST(Interrupted, AVerifyGoesOnAndNeverCounts) {
   }
 }
 
+// What an earlier verify has found equal stands for nothing in one that is gone on with.
+TEST(Interrupted, AnOlderPassIsNoPartOfIt) {
+  MigrationCase trial(ServerKind::sqlite, ServerKind::sqlite);
+  trial.source.exec(
+      "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY);"
+      "INSERT INTO a SELECT n FROM " +
+      numbers(ServerKind::sqlite, 1000) + "; INSERT INTO b VALUES (1), (2);");
+  trial.plan(MigrationCase::tables({"a", "b"}), "verify: {range_rows: 100}\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  ASSERT_EQ(trial.migrate({"verify", "plan.yaml"}).status, 0);
+  trial.target.exec("DELETE FROM b WHERE id = 2;");
+  trial.environment["MIGRATOR_STOP_AT"] = "verify_progress_recorded:1";
+  EXPECT_NE(trial.migrate({"verify", "plan.yaml", "--table", "a", "--jobs", "1"}).status, 0);
+  trial.environment.clear();
+  const CommandResult resumed = trial.migrate({"verify", "plan.yaml", "--resume", "--json"});
+  EXPECT_EQ(resumed.status, 3) << shown(resumed);
+  EXPECT_EQ(VerifyCase::named(document(resumed)), (std::set<std::string>{"missing [2]"}));
+}
+
 // Connections that break in the middle are made anew, and a range that was lost is compared again:
 // no row is left out, or counted twice.
 class BrokenConnections : public testing::TestWithParam<ServerKind> {};

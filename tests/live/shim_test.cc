@@ -521,8 +521,20 @@ TEST(Shadow, IsRampedLive) {
   trial.plan(MigrationCase::tables({"t"}), "capture: trigger\n");
   expect_refusal(shadow({"--percent", "20"}), 4, {"the plan has changed"});
   trial.plan(MigrationCase::tables({"t"}), "capture: shim\n");
+  // Reads come from there only as long as somebody keeps it as the source is.
+  expect_refusal(shadow({"--read-percent", "5"}), 4, {"no relay is at work"});
+  Child again = trial.start({"relay", "plan.yaml", "--follow"});
+  ASSERT_TRUE(eventually([&] { return again.err().find("progress") != std::string::npos; }));
   EXPECT_EQ(document(shadow({"--read-percent", "5"}))["read_percent"], 5);
-  EXPECT_EQ(document(shadow({"--percent", "0", "--read-percent", "0"}))["percent"], 0);
+  EXPECT_EQ(document(shadow({"--percent", "20"}))["read_percent"], 5) << "left as it is";
+  again.signal(SIGINT);
+  ASSERT_TRUE(again.wait_for(20s));
+  trial.remember(again);
+  expect_refusal(shadow({"--percent", "30"}), 4, {"no relay is at work"});
+  const json back = document(shadow({"--read-percent", "0"}));
+  EXPECT_EQ(back["read_percent"], 0) << "back is always possible";
+  EXPECT_EQ(back["percent"], 20);
+  EXPECT_EQ(document(shadow({"--percent", "0"}))["percent"], 0);
   EXPECT_TRUE(eventually([&] { return shim.state().read_percent == 0; }));
 }
 

@@ -278,6 +278,60 @@ TEST(VerifyBesideRejects, OtherMismatchesAreFoundAllTheSame) {
   EXPECT_EQ(listed["mismatches"][0]["key"], json::array({3}));
 }
 
+// A key that the other server cannot even be asked for hides no other difference.
+TEST(VerifyBesideRejects, AKeyWithoutAFormThereHidesNoOtherRow) {
+  MigrationCase trial(ServerKind::mariadb, ServerKind::postgres);
+  trial.source.exec(
+      "CREATE TABLE t (k varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY "
+      "KEY, n int);"
+      "INSERT INTO t VALUES ('a', 1), (CONCAT('b', CHAR(0), 'c'), 2), ('d', 3), ('e', 4);");
+  trial.plan(MigrationCase::tables({"t"}), "capture: trigger\nverify: {recheck: [10ms]}\n");
+  EXPECT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 3);
+  trial.target.exec("DELETE FROM t WHERE k = 'd'; UPDATE t SET n = 5 WHERE k = 'e';");
+  const CommandResult result = trial.migrate({"verify", "plan.yaml", "--json"});
+  EXPECT_EQ(result.status, 3) << shown(result);
+  const json table = document(result)["tables"][0];
+  EXPECT_EQ(table["complete"], true) << table;
+  EXPECT_EQ(table["missing"], 2) << table;
+  EXPECT_EQ(table["differing"], 1) << table;
+  EXPECT_EQ(table["not_looked_at"], 1) << table;
+}
+
+// Who settles a reject gives up the change that was refused, and not one that came after it; and
+// the row that stays as it was is no equal one.
+TEST(VerifyBesideRejects, SettlingOneGivesUpNoLaterChange) {
+  MigrationCase trial(ServerKind::postgres, ServerKind::mariadb);
+  trial.source.exec(
+      "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, d double precision);"
+      "INSERT INTO t VALUES (1, 1.5);");
+  trial.plan(MigrationCase::tables({"t"}), "capture: trigger\nverify: {recheck: [10ms]}\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  const auto refused = [&] {
+    trial.source.exec("UPDATE t SET d = 'NaN' WHERE id = 1;");
+    trial.migrate({"relay", "plan.yaml"});
+    const json listed = document(trial.migrate({"rejects", "plan.yaml", "--json"}));
+    EXPECT_EQ(listed["rejects"].size(), 1u) << listed;
+    return std::to_string(listed["rejects"].at(0)["id"].get<int>());
+  };
+  const auto resolve = [&](const std::string& id) {
+    const CommandResult result =
+        trial.migrate({"rejects", "plan.yaml", "--resolve", "--id", id, "--reason", "corrected"});
+    EXPECT_EQ(result.status, 0) << shown(result);
+  };
+  const std::string first = refused();
+  trial.source.exec("UPDATE t SET d = 2.5 WHERE id = 1;");
+  resolve(first);
+  EXPECT_EQ(trial.target.value("SELECT d FROM t"), "2.5");
+  ASSERT_EQ(trial.migrate({"verify", "plan.yaml"}).status, 0);
+
+  const std::string second = refused();
+  resolve(second);
+  EXPECT_EQ(trial.source.value("SELECT count(*) FROM _migrator_journal"), "0");
+  EXPECT_FALSE(trial.status()["verify"][0]["complete"]);
+  const CommandResult verified = trial.migrate({"verify", "plan.yaml"});
+  EXPECT_EQ(verified.status, 3) << shown(verified);
+}
+
 TEST(VerifyWithoutCapture, ARepairNeedsAJournal) {
   MigrationCase trial(ServerKind::sqlite, ServerKind::sqlite);
   trial.source.exec(

@@ -17,7 +17,8 @@ class GivenFeed : public ChangeFeed {
   void retire(Session&, std::span<const std::int64_t>) const override {
     if (loses_answers) throw Error(ErrorKind::transient, "the answer was lost");
   }
-  std::vector<std::optional<std::string>> pending(Session&, const std::string&) const override {
+  std::vector<std::optional<std::string>> pending(Session&, const std::string&,
+                                                  std::size_t) const override {
     return {};
   }
   void append(Session&, const std::string&, const std::string&) const override {}
