@@ -11,7 +11,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kStorePeriod = 250ms;
-constexpr auto kServerPeriod = 1000ms;
 
 std::uint64_t parse_count(const std::string& name, const std::string& value, std::uint64_t least,
                           std::uint64_t most) {
@@ -126,18 +125,16 @@ ChunkLimits chunk_limits(const BackfillPlan& plan, const Dialect& target) {
 
 Steering::Steering(const BackfillPlan& plan, CheckpointStore& store, const Endpoints& endpoints,
                    Interrupt& interrupt, Pacer& pacer, Adjust adjust)
-    : plan_(plan),
-      store_(store),
-      endpoints_(endpoints),
-      interrupt_(interrupt),
-      pacer_(pacer),
-      adjust_(std::move(adjust)) {
+    : plan_(plan), store_(store), pacer_(pacer), adjust_(std::move(adjust)) {
   apply(store_.control());  // before the first chunk
   store_thread_ = std::jthread([this](const std::stop_token& stop) { follow_store(stop); });
-  const ThrottlePlan& throttle = plan_.throttle;
-  if (throttle.max_lag > 0ms || throttle.max_active_sessions > 0 || throttle.max_lock_waits > 0) {
-    server_thread_ = std::jthread([this](const std::stop_token& stop) { watch_servers(stop); });
-  }
+  load_watch_.emplace(plan_.throttle, endpoints, interrupt, [this](const std::string& reason) {
+    {
+      const std::lock_guard lock(mutex_);
+      load_ = reason;
+    }
+    update_hold();
+  });
 }
 
 void Steering::apply(const Control& control) {
@@ -178,53 +175,6 @@ void Steering::follow_store(const std::stop_token& stop) {
     }
     std::unique_lock lock(sleep_mutex);
     sleep.wait_for(lock, stop, kStorePeriod, [] { return false; });
-  }
-}
-
-// Samples both servers. A server that does not answer is no reason to hold: the copy itself will
-// say so.
-void Steering::watch_servers(const std::stop_token& stop) {
-  Opened<Source> source;
-  Opened<Target> target;
-  std::mutex sleep_mutex;
-  std::condition_variable_any sleep;
-  const auto judge = [this](const LoadSample& sample, std::string_view side) -> std::string {
-    const ThrottlePlan& limit = plan_.throttle;
-    const double max_lag = std::chrono::duration<double>(limit.max_lag).count();
-    if (max_lag > 0 && sample.replica_lag_seconds && *sample.replica_lag_seconds > max_lag) {
-      return fmt::format("{}: replica lag {:.1f} s > {:.1f} s", side, *sample.replica_lag_seconds,
-                         max_lag);
-    }
-    if (limit.max_lock_waits > 0 && sample.lock_waits &&
-        *sample.lock_waits > limit.max_lock_waits) {
-      return fmt::format("{}: {} sessions wait for locks (max {})", side, *sample.lock_waits,
-                         limit.max_lock_waits);
-    }
-    if (limit.max_active_sessions > 0 && sample.active_sessions &&
-        *sample.active_sessions > limit.max_active_sessions) {
-      return fmt::format("{}: {} active sessions (max {})", side, *sample.active_sessions,
-                         limit.max_active_sessions);
-    }
-    return "";
-  };
-  while (!stop.stop_requested() && !interrupt_.requested()) {
-    std::string reason;
-    try {
-      if (!source) source = open_source(endpoints_, interrupt_);
-      if (!target) target = open_target(endpoints_, interrupt_);
-      reason = judge(source.session().load(), "source");
-      if (reason.empty()) reason = judge(target.session().load(), "target");
-    } catch (const Error&) {
-      source.close();
-      target.close();
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      load_ = reason;
-    }
-    update_hold();
-    std::unique_lock lock(sleep_mutex);
-    sleep.wait_for(lock, stop, kServerPeriod, [] { return false; });
   }
 }
 

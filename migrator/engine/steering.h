@@ -8,10 +8,12 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "migrator/copy/backfill.h"
+#include "migrator/engine/load_watch.h"
 #include "plans/plan.h"
 
 namespace migrator {
@@ -37,19 +39,17 @@ class Steering {
 
  private:
   void follow_store(const std::stop_token& stop);
-  void watch_servers(const std::stop_token& stop);
   void apply(const Control& control);
   void update_hold();
 
   const BackfillPlan plan_;
   CheckpointStore& store_;
-  const Endpoints& endpoints_;
-  Interrupt& interrupt_;
   Pacer& pacer_;
   const Adjust adjust_;
   std::mutex mutex_;
   std::string paused_, window_, load_;  // reasons to hold; "" for none
-  std::jthread store_thread_, server_thread_;
+  std::jthread store_thread_;
+  std::optional<LoadWatch> load_watch_;
 };
 
 // Whether the time of day (UTC) lies in "22:00-06:00". Throws Error(usage) on another form.

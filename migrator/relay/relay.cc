@@ -28,6 +28,8 @@ constexpr std::chrono::milliseconds kRoundShort = 2s, kRoundLong = 8s;
 // Keys a statement that reads rows: what SQLite's parameters allow for keys of up to 32 columns.
 constexpr std::size_t kKeysPerRead = 1000, kReadBytes = 128 * 1024;
 constexpr std::chrono::milliseconds kIdle = 50ms;
+// Between two looks whether a hold is over.
+constexpr std::chrono::milliseconds kHeld = 200ms;
 constexpr std::chrono::seconds kSchemaEvery = 10s, kBacklogEvery = 1s;
 // The first tries again come at once: mostly it is another row of the journal that is in the way.
 constexpr std::chrono::milliseconds kRefusedFirst = 100ms, kRefusedMost = 30s;
@@ -135,9 +137,36 @@ void Relay::follow(const std::stop_token& stop,
   Backoff backoff(context_.retry, context_.interrupt);
   const auto over = [&] { return stop.stop_requested(); };
   while (!over()) {
+    wait_out_hold(over, tick);
     const bool more = round_with_retry(backoff, over);
     if (tick) tick(progress());
     if (!more && !context_.interrupt.sleep(idle_)) context_.interrupt.check();
+  }
+}
+
+void Relay::hold(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  hold_ = reason;
+}
+
+// Nothing is open meanwhile, and the journal keeps what comes.
+void Relay::wait_out_hold(const std::function<bool()>& over,
+                          const std::function<void(const RelayProgress&)>& tick) {
+  while (!over()) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (hold_.empty()) return;
+      progress_.waits_for = hold_;
+    }
+    try {
+      connect();
+      watch_backlog();  // it grows meanwhile
+    } catch (const Error& error) {
+      close(error);
+      context_.interrupt.check();
+    }
+    if (tick) tick(progress());
+    if (!context_.interrupt.sleep(kHeld)) context_.interrupt.check();
   }
 }
 

@@ -23,7 +23,7 @@
 // its row is written: the number may be that of an entry which was written without the row's lock,
 // and the row was read later than any that a relay has written.
 //
-// Threads: drain() and follow() on one thread; progress() on any.
+// Threads: drain() and follow() on one thread; progress() and hold() on any.
 #pragma once
 
 #include <chrono>
@@ -63,8 +63,10 @@ struct RelayProgress {
   std::string refusal;        // why, of the last one of these; without values
   Lag lag;                    // of the entries
   Backlog backlog;
-  double growth = 0;      // entries/s by which the backlog has changed lately
-  std::string waits_for;  // an error that is being tried again: a server that is away; "" if none
+  double growth = 0;  // entries/s by which the backlog has changed lately
+  // What it waits for: an error that is being tried again, of a server that is away, say; or the
+  // reason of a hold. "" if for nothing.
+  std::string waits_for;
 };
 
 // References outlive the relay.
@@ -100,6 +102,9 @@ class Relay {
               const std::function<void(const RelayProgress&)>& tick = {});
 
   RelayProgress progress() const;
+  // Holds follow() between two rounds as long as there is a reason; drain() is not held, as who
+  // calls it waits for the end.
+  void hold(const std::string& reason);
 
  private:
   struct Table;
@@ -114,6 +119,8 @@ class Relay {
                                        const std::vector<std::size_t>& done, const Round& round);
   bool round_with_retry(Backoff& backoff, const std::function<bool()>& over);
   bool waits_for_a_try() const;
+  void wait_out_hold(const std::function<bool()>& over,
+                     const std::function<void(const RelayProgress&)>& tick);
   void connect();
   void close(const Error& error);
   void watch_schema();
@@ -152,6 +159,7 @@ class Relay {
 
   mutable std::mutex mutex_;
   RelayProgress progress_;
+  std::string hold_;
 };
 
 }  // namespace migrator

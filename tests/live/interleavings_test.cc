@@ -16,6 +16,8 @@
 #include <regex>
 #include <set>
 #include <sstream>
+#include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -355,6 +357,53 @@ INSTANTIATE_TEST_SUITE_P(Routes, ServersAsTarget, testing::ValuesIn(routes([](co
                            return route.to != ServerKind::sqlite;
                          })),
                          route_name);
+
+// As the copy, a relay gives way where a server has too much to do; the journal keeps what comes.
+TEST(Throttle, HoldsARelayThatFollows) {
+  MigrationCase trial(ServerKind::postgres, ServerKind::postgres);
+  trial.source.exec("CREATE TABLE t (id bigint NOT NULL PRIMARY KEY);");
+  trial.plan(MigrationCase::tables({"t"}),
+             "capture: trigger\nbackfill: {throttle: {max_lock_waits: 1}}\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  trial.target.exec("CREATE TABLE busy (id int);");
+  const Url url = Url::parse(trial.target.url_text());
+  SessionOptions patient;
+  patient.lock_timeout = std::chrono::minutes(2);
+  const auto open = [&] { return adapter_for(url.engine()).open_source(url, patient); };
+  // Before it is busy, as catalogs are read at the start.
+  Child relay = trial.start({"relay", "plan.yaml", "--follow"});
+  ASSERT_TRUE(eventually([&] { return relay.err().find("progress") != std::string::npos; }));
+  const auto holder = open();
+  holder->session().begin();
+  holder->session().query("LOCK TABLE busy IN ACCESS EXCLUSIVE MODE");
+  std::vector<std::jthread> waiting;
+  for (int at = 0; at < 2; ++at) {
+    waiting.emplace_back([&] { open()->session().query("SELECT count(*) FROM busy"); });
+  }
+  const auto held = [&] {
+    const std::string said = relay.err();
+    std::size_t count = 0;
+    for (std::size_t at = said.find("wait for locks"); at != std::string::npos;
+         at = said.find("wait for locks", at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  EXPECT_TRUE(eventually([&] { return held() > 0; })) << relay.err();
+  trial.source.exec("INSERT INTO t VALUES (1);");
+  // Two lines are two seconds: a relay that is not held looks twenty times a second.
+  const std::size_t before = held();
+  EXPECT_TRUE(eventually([&] { return held() >= before + 2; })) << relay.err();
+  EXPECT_EQ(trial.target.value("SELECT count(*) FROM t"), "0");
+  holder->session().rollback();
+  waiting.clear();
+  EXPECT_TRUE(eventually([&] { return trial.target.value("SELECT count(*) FROM t") == "1"; }))
+      << relay.err();
+  relay.signal(SIGINT);
+  ASSERT_TRUE(relay.wait_for(20s));
+  EXPECT_EQ(relay.status(), 130) << relay.err();
+  trial.remember(relay);
+}
 
 TEST(RelayPoints, AreAllKnown) {
   std::set<std::string> in_source;
