@@ -90,7 +90,7 @@ void require_heard(const std::vector<ShimInstance>& instances) {
   }
 }
 
-// Throws Error(transient) where something else came of it.
+// Throws Error(gate) where something else came of it.
 void set(const SideTable& side, Session& session, const ShadowOptions& options,
          Interrupt& interrupt) {
   Backoff backoff(kTries, interrupt);
@@ -140,7 +140,10 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
   refuse_changed_plan(plan, *store);
   require_copied(plan, *store);
   const int served = options.read_percent.value_or(state.row.read_percent);
-  if (served > 0 && served >= state.row.read_percent) {
+  // Back is always possible.
+  const bool more = options.shadow_percent.value_or(0) > state.row.shadow_percent ||
+                    (options.read_percent && served >= state.row.read_percent);
+  if (served > 0 && more) {
     require_right(plan, *store, source.session());
   }
   require_heard(state.instances);

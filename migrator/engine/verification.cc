@@ -67,12 +67,13 @@ std::map<std::string, VerifyOutcome> Verification::begin(
   Clock::time_point began = Clock::now();
   if (options.resume) {
     std::vector<VerifyOutcome> outcomes = store_.verify_outcomes();
-    bool interrupted = false;
+    // Of several, the last one: what did not pass before is older.
+    std::optional<Clock::time_point> last;
     for (const VerifyOutcome& outcome : outcomes) {
-      if (outcome.passed()) continue;
-      interrupted = true;
-      began = std::min(began, outcome.at);
+      if (!outcome.passed()) last = std::max(last.value_or(outcome.at), outcome.at);
     }
+    const bool interrupted = last.has_value();
+    if (last) began = *last;
     for (VerifyOutcome& outcome : outcomes) {
       const std::string table = outcome.table;
       if (outcome.passed() && outcome.at >= began) done.emplace(table, std::move(outcome));
@@ -90,6 +91,7 @@ std::map<std::string, VerifyOutcome> Verification::begin(
     if (!options.resume) store_.clear_verify_progress(route->name);
     store_.put_verify({route->name, began, 0, 0, 0, 0, false, 0});
   }
+  resumed_ = began;
   return done;
 }
 
@@ -277,7 +279,7 @@ TableComparison Verification::compare(const TableRoute& route, Comparer& compare
   std::optional<EqualPart> behind;
   if (options.resume) {
     for (const VerifyProgress& known : store_.verify_progress()) {
-      if (known.table != route.name) continue;
+      if (known.table != route.name || known.begun < resumed_) continue;
       progress = known;
       behind = EqualPart{known.upto, known.rows_source, known.rows_target};
     }

@@ -107,6 +107,7 @@ class Verification {
   ChangedKeys* const changed_;
   const std::function<std::uint64_t()> relayed_;
   const std::string phase_;
+  std::chrono::system_clock::time_point resumed_{};  // when the verify that is gone on with began
   const ValueWords words_;
   std::optional<LogFile> log_;
 };

@@ -142,6 +142,8 @@ class DualCall::Shadows {
         --idle_;
         continue;
       }
+      // One may be asleep without knowing when the next one is due.
+      if (idle_ > 0 && (!queue_.empty() || !later_.empty())) wake_.notify_one();
       ++running_;
       lock.unlock();
       call_.observe(Span::shadow_wait, waiting->since);

@@ -212,6 +212,13 @@ void Transaction::Body::flush() {
       }
       if (error.kind() != ErrorKind::fenced) end(error);
       connection.session().rollback();
+    } catch (...) {
+      // No error of a server's: answers may still be under way on this connection.
+      over = true;
+      steps.clear();
+      connection.lose();
+      connection = {};
+      throw;
     }
     shim.count(shim.counters.fenced, "fenced", "");
     try {
@@ -367,8 +374,9 @@ void Transaction::update(std::string_view table, NamedValues key, NamedValues ch
     }
   }
   TableLane::Statement statement = lane.update(before, changes);
+  const InlineRoutes::Way* way = nullptr;
   if (!moves) {
-    const InlineRoutes::Way* way = body_->way_of(lane, before);
+    way = body_->way_of(lane, before);
     if (const auto change = body_->run_journaled(lane, way, statement)) {
       return body_->read(*change, before);
     }
@@ -379,7 +387,8 @@ void Transaction::update(std::string_view table, NamedValues key, NamedValues ch
   if (moves) body_->journal_absence(lane, before);
   const Key after = lane.key_of(after_named);
   // An update that found no row has written none: then there is no entry, either.
-  body_->read(body_->journal(lane, after, body_->way_of(lane, after), true), after);
+  if (moves) way = body_->way_of(lane, after);
+  body_->read(body_->journal(lane, after, way, true), after);
 }
 
 void Transaction::erase(std::string_view table, NamedValues key) {

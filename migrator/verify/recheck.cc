@@ -452,6 +452,8 @@ void Recheck::look(const ComparedTable& table, const Keys& keys, TableComparison
       open();
       look_once(table, keys, result, looks);
     } catch (const Error& error) {
+      // Who was found equal is counted so already, and not a second time.
+      std::erase_if(looks.open, [](const Look& look) { return look.equal; });
       for (Look& look : looks.open) look.alike = 0;
       close(error);
       throw;
