@@ -105,9 +105,14 @@ bool MigrationRun::resolve_reject(std::int64_t id, const std::string& reason) {
   // Its entries would bring it back. But of those that have come since it was refused, one may be
   // the correction: so all are tried once more, and exactly those given up that were tried.
   const std::vector<std::int64_t> seqs = entries_of(*reject);
-  relay(false, {});
+  const RelayProgress tried = relay(false, {});
   const std::optional<Reject> now = store().reject(id);
   if (!now || !now->open) return false;
+  if (tried.deferred > 0) {
+    throw Error(ErrorKind::gate, "its changes may not have been tried: chunks are in flight")
+        .table(reject->table)
+        .remedy("run `migrate backfill PLAN` to its end, and then this command again");
+  }
   live_->journal().retire(sides().source.session(), seqs);
   store().resolve_reject(id, reason);
   store().void_verify();  // the target's row is out of date, for good
