@@ -105,8 +105,16 @@ build=build/$preset
 servers=$build/tests/servers.env.report
 rm -f "$servers"
 report=$build/tests/junit.xml
+# What a log's reader sees first is its end: what each failed test found wrong, without the rest of its output.
+show_failures() {
+  local log=$build/Testing/Temporary/LastTest.log
+  [[ -s $log ]] || return 0
+  awk '/^[0-9]+\/[0-9]+ Testing: / { test = $3; shown = 0; left = 0 }
+       /: Failure$|^unknown file: |Sanitizer: |runtime error: /  { if (shown++ < 3) left = 12 }
+       left-- > 0 { if (test != last) print "--- " test; last = test; print "  " substr($0, 1, 240) }' "$log"
+}
 ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" \
-  --output-junit "$root/$report" "${selection[@]}"
+  --output-junit "$root/$report" "${selection[@]}" || { show_failures; exit 1; }
 
 # JUnit's own counts, so that the summary line says how many tests really ran.
 count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1; }
