@@ -81,6 +81,48 @@ int list(const Options& options, const Plan& plan) {
   return open > 0 ? kDifferences : kDone;
 }
 
+// Both rows as they are now, whatever they were when the mismatch was found.
+int show(MigrationRun& migration, const Options& options, const Plan& plan) {
+  const auto id = options.get<std::int64_t>("id");
+  const auto mismatch = open_store_for_reading(plan.checkpoint)->mismatch(id);
+  if (!mismatch) {
+    throw Error(ErrorKind::usage, fmt::format("there is no mismatch {}", id))
+        .remedy("`migrate mismatches PLAN --all` lists them");
+  }
+  const RowPair pair = migration.rows_of(*mismatch);
+  if (options.json()) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const RowPair::Column& column : pair.columns) {
+      list.push_back({{"name", column.name},
+                      {"source", pair.on_source ? nlohmann::json(column.source) : nullptr},
+                      {"target", pair.on_target ? nlohmann::json(column.target) : nullptr},
+                      {"differs", column.differs}});
+    }
+    const nlohmann::json document = {{"id", id},
+                                     {"table", mismatch->table},
+                                     {"key", nlohmann::json::parse(encode_key(mismatch->key))},
+                                     {"equal", pair.equal()},
+                                     {"on_source", pair.on_source},
+                                     {"on_target", pair.on_target},
+                                     {"columns", list}};
+    std::printf("%s\n", document.dump(2).c_str());
+  } else {
+    std::printf("%s %s, as it is now: %s\n", mismatch->table.c_str(),
+                describe(mismatch->key).c_str(),
+                pair.equal()      ? "equal"
+                : !pair.on_source ? "only on the target"
+                : !pair.on_target ? "only on the source"
+                                  : "different");
+    std::vector<std::vector<std::string>> rows{{"", "column", "source", "target"}};
+    for (const RowPair::Column& column : pair.columns) {
+      rows.push_back({column.differs ? "*" : "", column.name, pair.on_source ? column.source : "-",
+                      pair.on_target ? column.target : "-"});
+    }
+    std::fputs(columns(rows).c_str(), stdout);
+  }
+  return pair.equal() ? kDone : kDifferences;
+}
+
 }  // namespace
 
 int run_mismatches(const Invocation& invocation) {
@@ -89,8 +131,9 @@ int run_mismatches(const Invocation& invocation) {
       "all", "resolved ones, too")("limit", po::value<std::size_t>()->default_value(100),
                                    "how many to list")(
       "resolve", "count the one of --id as settled, for the reason of --reason")(
-      "id", po::value<std::int64_t>(), "which one")("reason", po::value<std::string>(),
-                                                    "why it is settled; kept in the checkpoint");
+      "id", po::value<std::int64_t>(),
+      "which one; without --resolve its rows are shown as both sides have them now, with their "
+      "values")("reason", po::value<std::string>(), "why it is settled; kept in the checkpoint");
   if (!options.parse()) return kDone;
   const Plan plan = options.plan();
   if (options.flag("resolve")) {
@@ -101,6 +144,9 @@ int run_mismatches(const Invocation& invocation) {
     }
     MigrationRun(plan, invocation.interrupt, invocation.line)
         .resolve_mismatch(options.get<std::int64_t>("id"), options.get<std::string>("reason"));
+  } else if (options.flag("id")) {
+    MigrationRun migration(plan, invocation.interrupt, invocation.line);
+    return show(migration, options, plan);
   }
   return list(options, plan);
 }

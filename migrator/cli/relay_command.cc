@@ -113,11 +113,13 @@ int run_relay(const Invocation& invocation) {
   Options options(invocation, {"PLAN"});
   options.add()("follow,f", "go on until stopped, and wait for changes where there are none");
   if (!options.parse()) return kDone;
-  MigrationRun migration(options.plan(), invocation.interrupt, invocation.line);
+  const bool follow = options.flag("follow");
+  MigrationRun migration(options.plan(), invocation.interrupt,
+                         invocation.line + (follow ? " --follow" : ""));
   RelayDisplay display;
   RelayProgress last;
   try {
-    last = migration.relay(options.flag("follow"), [&](const RelayProgress& progress) {
+    last = migration.relay(follow, [&](const RelayProgress& progress) {
       last = progress;
       display.show(progress);
     });

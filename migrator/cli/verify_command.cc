@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -127,13 +126,6 @@ CompareMode mode_of(const std::string& word) {
       .remedy("migrate verify PLAN, or with --mode stream or --mode digest");
 }
 
-// Of those that were found on the way some may have been mended since.
-bool any_open_mismatch(const Plan& plan, MigrationRun& migration) {
-  return std::any_of(plan.tables.begin(), plan.tables.end(), [&](const TablePlan& table) {
-    return migration.store().open_mismatches(table.name) > 0;
-  });
-}
-
 }  // namespace
 
 int run_verify(const Invocation& invocation) {
@@ -160,9 +152,11 @@ int run_verify(const Invocation& invocation) {
   if (options.flag("repair")) wanted.repair = repair_of(options.get<std::string>("repair"));
   wanted.resume = options.flag("resume");
   wanted.mode = mode_of(options.get<std::string>("mode"));
+  wanted.continuous = options.flag("continuous");
   Plan plan = options.plan();
   wanted.given_settings = options.take_paces(plan);
-  MigrationRun migration(plan, invocation.interrupt, invocation.line);
+  MigrationRun migration(plan, invocation.interrupt,
+                         invocation.line + (wanted.continuous ? " --continuous" : ""));
   const bool terminal = isatty(STDERR_FILENO) != 0;
   const auto tick = [&](const TableComparison& table) {
     if (!terminal) return;
@@ -185,21 +179,22 @@ int run_verify(const Invocation& invocation) {
     }
     std::fflush(stdout);
   };
-  wanted.continuous = options.flag("continuous");
   bool compared = false;  // all of it; what then is interrupted is to be
   wanted.compared = [&](const std::vector<TableComparison>& results) {
     print(results);
     compared = true;
   };
-  wanted.watched = [&](const WatchProgress& progress) { show(progress, terminal); };
+  bool different = false;  // when it was looked at last
+  wanted.watched = [&](const WatchProgress& progress) {
+    show(progress, terminal);
+    different = progress.different;
+  };
   std::vector<TableComparison> results;
   try {
     results = migration.verify(wanted, tick);
   } catch (const Error& error) {
     if (terminal) std::fprintf(stderr, "\r\x1b[K");
-    if (error.kind() == ErrorKind::cancelled && compared && any_open_mismatch(plan, migration)) {
-      return kDifferences;
-    }
+    if (error.kind() == ErrorKind::cancelled && different) return kDifferences;
     if (error.kind() != ErrorKind::cancelled || compared) throw;
     throw Error(ErrorKind::cancelled, error.what())
         .remedy("`migrate verify PLAN --resume` goes on behind what was found equal");

@@ -106,10 +106,11 @@ std::vector<TableComparison> MigrationRun::verify(
   Verification verification(
       plan_, endpoints_, interrupt_, store(), followed ? &live_->journal() : nullptr,
       changed ? &*changed : nullptr,
-      [&]() -> std::uint64_t {
-        if (!background) return 0;
+      [&]() -> Verification::Relayed {
+        if (!background) return {};
         background->rethrow();
-        return background->progress().entries;
+        const RelayProgress progress = background->progress();
+        return {progress.entries, progress.seq};
       },
       followed ? std::string(name(live_->phase())) : "");
   auto results = verification.run(sides().routes, options, tick);

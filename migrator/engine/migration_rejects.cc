@@ -119,19 +119,36 @@ bool MigrationRun::resolve_reject(std::int64_t id, const std::string& reason) {
   return true;
 }
 
-std::vector<std::int64_t> MigrationRun::entries_of(const Reject& reject) {
+// As both databases have the table now.
+std::optional<TableRoute> MigrationRun::route_of(const std::string& table) {
   Sides& both = sides();
   const Surroundings around = look_around(plan_, both.source.session(), both.target.session());
-  const Routes routes =
-      resolve_routes(plan_, around.source, around.target, both.source.session().dialect(),
-                     both.target.session().dialect());
-  for (const TableRoute& route : routes.tables) {
-    if (route.name != reject.table) continue;
-    const CaptureDialect& capture = both.source.session().dialect().capture();
-    return live_->journal().entries_of(both.source.session(), route.name,
-                                       capture.encode(route.read.key, reject.key));
+  Routes routes = resolve_routes(plan_, around.source, around.target,
+                                 both.source.session().dialect(), both.target.session().dialect());
+  for (TableRoute& route : routes.tables) {
+    if (route.name == table) return std::move(route);
   }
-  return {};
+  return std::nullopt;
+}
+
+std::vector<std::int64_t> MigrationRun::entries_of(const Reject& reject) {
+  const std::optional<TableRoute> route = route_of(reject.table);
+  if (!route) return {};
+  Session& source = sides().source.session();
+  const std::string key = source.dialect().capture().encode(route->read.key, reject.key);
+  return live_->journal().entries_of(source, route->name, key);
+}
+
+RowPair MigrationRun::rows_of(const Mismatch& mismatch) {
+  const std::optional<TableRoute> route = route_of(mismatch.table);
+  if (route && route->target_exists) {
+    return read_pair(*route, endpoints_, interrupt_, mismatch.key);
+  }
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("the table `{}` is no longer in the plan, or on both sides", mismatch.table))
+      .table(mismatch.table)
+      .remedy("run the command with the plan by which the mismatch was found");
 }
 
 void MigrationRun::resolve_mismatch(std::int64_t id, const std::string& reason) {

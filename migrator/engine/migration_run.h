@@ -15,6 +15,7 @@
 #include "migrator/copy/endpoints.h"
 #include "migrator/engine/live_changes.h"
 #include "migrator/engine/verification.h"
+#include "migrator/verify/row_pair.h"
 #include "plans/route.h"
 
 namespace migrator {
@@ -108,6 +109,10 @@ class MigrationRun {
   // once more, and then no longer; false: it went in.
   bool resolve_reject(std::int64_t id, const std::string& reason);
 
+  // The row of a mismatch as both sides have it now. Needs no hold on the plan: it may be asked
+  // beside another command. Throws Error(usage) where the plan has no such table (any more).
+  RowPair rows_of(const Mismatch& mismatch);
+
   // Counts a mismatch as settled, for a reason, until a verify finds it again.
   void resolve_mismatch(std::int64_t id, const std::string& reason);
 
@@ -116,6 +121,7 @@ class MigrationRun {
  private:
   struct Sides;
   Sides& sides();
+  std::optional<TableRoute> route_of(const std::string& table);
   std::vector<std::int64_t> entries_of(const Reject& reject);
   // Throws for findings of severity error. Returns the others.
   std::vector<Finding> resolve(const StartOptions& options, bool reads_only = false);

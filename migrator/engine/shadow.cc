@@ -74,7 +74,10 @@ void require_right(const Plan& plan, CheckpointStore& store, Session& source) {
                             backlog.oldest_seconds))
         .remedy("let `migrate relay PLAN --follow` catch up, and run the command again");
   }
-  if (!store_owner(plan.checkpoint)) {
+  // Others relay, too, but only until they have done what they are for.
+  const std::optional<StoreOwner> owner = store_owner(plan.checkpoint);
+  const auto follows = [&](std::string_view option) { return owner->command.ends_with(option); };
+  if (!owner || !(follows(" --follow") || follows(" --continuous"))) {
     throw Error(ErrorKind::gate,
                 "no relay is at work: what is read from the target would soon be out of date")
         .remedy("start `migrate relay PLAN --follow`, and leave it running");

@@ -165,6 +165,36 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
 void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
                          const VerifyOptions& options) {
   WatchProgress progress;
+  for (const TableRoute* route : chosen) note_unlisted(route->name);
+  try {
+    watch_until_stopped(chosen, comparer, options, progress);
+  } catch (const Error&) {
+    // Of what was found since the last second, too.
+    progress.different = any_different(chosen);
+    if (options.watched) options.watched(progress);
+    throw;
+  }
+}
+
+// Those that are not listed are not looked at again one by one, so nothing settles them here.
+void Verification::note_unlisted(const std::string& table) {
+  unlisted_.erase(table);
+  for (const VerifyOutcome& outcome : store_.verify_outcomes()) {
+    if (outcome.table != table) continue;
+    const std::uint64_t counted = outcome.missing + outcome.extra + outcome.differing;
+    if (counted > store_.open_mismatches(table)) unlisted_.insert(table);
+  }
+}
+
+bool Verification::any_different(const std::vector<const TableRoute*>& chosen) {
+  return std::any_of(chosen.begin(), chosen.end(), [&](const TableRoute* route) {
+    return unlisted_.contains(route->name) || store_.open_mismatches(route->name) > 0;
+  });
+}
+
+void Verification::watch_until_stopped(const std::vector<const TableRoute*>& chosen,
+                                       Comparer& comparer, const VerifyOptions& options,
+                                       WatchProgress& progress) {
   std::optional<Recheck> recheck;
   std::set<std::string> whole, voided;  // tables that have to be compared again, and have no pass
   VerifyOptions anew = options;
@@ -208,6 +238,7 @@ void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer&
       for (const TableRoute* route : chosen) {
         if (!whole.contains(route->name)) continue;
         const TableComparison result = verify_once(*route, comparer, anew, {});
+        note_unlisted(route->name);
         if (result.error.empty()) {
           whole.erase(route->name);
           voided.erase(route->name);
@@ -218,6 +249,7 @@ void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer&
       }
       compared = Clock::now();
     }
+    progress.different = any_different(chosen);
     if (options.watched) options.watched(progress);
     progress.found.clear();
   }
@@ -251,6 +283,7 @@ bool Verification::watch_table(const TableRoute& route, std::vector<std::string>
       outcome.differing += result.differing;
       store_.put_verify(outcome);
     }
+    if (!listed || mismatches_of(result).size() < result.found.size()) unlisted_.insert(route.name);
     if (!listed) continue;
     log_->append(log_lines(result));
     for (const Difference& one : result.found) progress.found.emplace_back(route.name, one);
@@ -306,12 +339,14 @@ TableComparison Verification::verify(const TableRoute& route, Comparer& comparer
     throw Error(ErrorKind::permanent, "the target has no table " + route.write.table.text())
         .remedy("run `migrate backfill PLAN` first");
   }
-  const std::uint64_t relayed_before = relayed_();
+  const std::uint64_t relayed_before = relayed_().entries;
   TableComparison result = compare(route, comparer, options, tick);
   if (feed_ == nullptr) return result;
   Recheck recheck(endpoints_, interrupt_, *feed_, plan_.verify.recheck, &words_,
                   [this] { relayed_(); });
-  const auto quiet = [&] { return recheck.nothing_pending(route) && relayed_() == relayed_before; };
+  const auto quiet = [&] {
+    return recheck.nothing_pending(route) && relayed_().entries == relayed_before;
+  };
   result.in_flux = recheck.settle(route, result, quiet);
   if (options.repair == VerifyOptions::Repair::none || result.found.empty()) return result;
   const std::size_t wrong = result.found.size();
@@ -356,8 +391,10 @@ void Verification::write_down(const TableComparison& result) {
 std::string Verification::log_lines(const TableComparison& result) const {
   std::string lines;
   const std::size_t count = std::min<std::size_t>(result.found.size(), plan_.verify.sample_log);
+  if (count == 0) return lines;
+  const MismatchContext context{plan_.name, result.table, phase_, relayed_().seq, Clock::now()};
   for (std::size_t at = 0; at < count; ++at) {
-    lines += mismatch_line(result.found[at], result.table, plan_.name, phase_, Clock::now());
+    lines += mismatch_line(result.found[at], context);
   }
   return lines;
 }

@@ -42,7 +42,7 @@ struct VerifyOptions {
   // To go on looking at rows as they change, once all have been compared, until a stop.
   bool continuous = false;
   std::function<void(const std::vector<TableComparison>&)> compared;  // once, before that
-  std::function<void(const struct WatchProgress&)> watched;           // every second
+  std::function<void(const struct WatchProgress&)> watched;  // every second, and at the end
 };
 
 struct WatchProgress {
@@ -51,17 +51,25 @@ struct WatchProgress {
   std::uint64_t tables = 0;      // compared again as a whole, as any row of them may have changed
   std::uint64_t waiting = 0;     // rows that keep changing
   std::vector<std::pair<std::string, Difference>> found;  // by table, since the last call
+  // Any row was different when it was looked at last; and where there are more than are listed, any
+  // was when its table was compared last.
+  bool different = false;
 };
 
 class Verification {
  public:
+  // Changes, by a relay that is at work meanwhile; none where none are followed.
+  struct Relayed {
+    std::uint64_t entries = 0;
+    std::int64_t seq = 0;  // the highest number of one; 0: none yet
+  };
+
   // feed: of the changes that a relay is bringing over meanwhile; null where none are followed.
   // changed: their keys, for VerifyOptions::continuous; else null.
-  // relayed: how many changes that relay has brought over; throws if it has given up. phase: for
-  // the log.
+  // relayed: what that relay has brought over; throws if it has given up. phase: for the log.
   Verification(const Plan& plan, const Endpoints& endpoints, Interrupt& interrupt,
                CheckpointStore& store, const ChangeFeed* feed, ChangedKeys* changed,
-               std::function<std::uint64_t()> relayed, std::string phase)
+               std::function<Relayed()> relayed, std::string phase)
       : plan_(plan),
         endpoints_(endpoints),
         interrupt_(interrupt),
@@ -93,8 +101,12 @@ class Verification {
                           const std::function<void(const TableComparison&)>& tick);
   void watch(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
              const VerifyOptions& options);
+  void watch_until_stopped(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
+                           const VerifyOptions& options, WatchProgress& progress);
   bool watch_table(const TableRoute& route, std::vector<std::string>& left, Recheck& recheck,
                    WatchProgress& progress);
+  void note_unlisted(const std::string& table);
+  bool any_different(const std::vector<const TableRoute*>& chosen);
   std::vector<Mismatch> mismatches_of(const TableComparison& result) const;
   void write_down(const TableComparison& result);
   std::string log_lines(const TableComparison& result) const;
@@ -105,11 +117,12 @@ class Verification {
   CheckpointStore& store_;
   const ChangeFeed* const feed_;
   ChangedKeys* const changed_;
-  const std::function<std::uint64_t()> relayed_;
+  const std::function<Relayed()> relayed_;
   const std::string phase_;
   std::chrono::system_clock::time_point resumed_{};  // when the verify that is gone on with began
   const ValueWords words_;
   std::optional<LogFile> log_;
+  std::set<std::string> unlisted_;  // tables of which more rows differ than are listed
 };
 
 }  // namespace migrator

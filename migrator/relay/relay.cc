@@ -283,6 +283,7 @@ std::vector<std::int64_t> Relay::count_done(const std::vector<Change>& entries,
   const std::lock_guard lock(mutex_);
   for (const std::size_t at : done) {
     seqs.push_back(entries[at].seq);
+    progress_.seq = std::max(progress_.seq, entries[at].seq);
     progress_.lag.add(since + static_cast<double>(entries[at].age_ms) / 1000);
   }
   progress_.entries += done.size();

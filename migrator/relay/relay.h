@@ -55,6 +55,7 @@ namespace migrator {
 struct RelayProgress {
   std::uint64_t rounds = 0;
   std::uint64_t entries = 0;  // taken from the journal, done with
+  std::int64_t seq = 0;       // the highest number of these; 0: none yet
   std::uint64_t keys = 0;     // made equal; a key that changed often counts once a round
   std::uint64_t rows = 0;     // written; the other keys were deleted
   // Entries of the last round whose chunk is being copied, or that another row was in the way of.

@@ -4,15 +4,21 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "migrator/verify/compared_table.h"
 
 namespace migrator {
 
-// With the line's end. phase: "" for none.
-std::string mismatch_line(const Difference& difference, const std::string& table,
-                          const std::string& migration, const std::string& phase,
-                          std::chrono::system_clock::time_point at);
+struct MismatchContext {
+  std::string migration, table;
+  std::string phase;     // "" for none
+  std::int64_t seq = 0;  // the highest number of a change that was relayed meanwhile; 0: none
+  std::chrono::system_clock::time_point at;
+};
+
+// With the line's end.
+std::string mismatch_line(const Difference& difference, const MismatchContext& context);
 
 }  // namespace migrator

@@ -8,6 +8,7 @@
 
 #include "migrator/copy/backoff.h"
 #include "migrator/verify/cell_comparison.h"
+#include "migrator/verify/found_rows.h"
 
 namespace migrator {
 namespace {
@@ -28,82 +29,6 @@ constexpr std::size_t kValuesKept = 1000;
 // How long rows may keep changing, beyond the plan's waits.
 constexpr std::chrono::seconds kRestless{20};
 constexpr std::chrono::milliseconds kRestlessWait{500};
-
-// Whether the key that a comparison has of a row finds it on both sides: values that are printed in
-// one way only, or are compared by value and not by their text. SQLite keeps what was written.
-bool finds_its_row(const Column& source, const Column& target, bool any_sqlite) {
-  const auto whole = [](TypeKind kind) {
-    return kind == TypeKind::int16 || kind == TypeKind::int32 || kind == TypeKind::int64 ||
-           kind == TypeKind::uint64;
-  };
-  const TypeKind kind = source.type.kind;
-  if (whole(kind) && whole(target.type.kind)) return true;
-  if (kind != target.type.kind) return false;
-  switch (kind) {
-    case TypeKind::bytes:
-      return true;
-    case TypeKind::text:
-      return !source.type.fixed && !target.type.fixed;
-    case TypeKind::boolean:
-    case TypeKind::decimal:
-    case TypeKind::uuid:
-    case TypeKind::date:
-    case TypeKind::time:
-    case TypeKind::timestamp:
-    case TypeKind::timestamptz:
-      return !any_sqlite;
-    default:
-      return false;
-  }
-}
-
-// The rows of some keys, of one side.
-class RowSet {
- public:
-  struct Row {
-    const RowBatch* batch = nullptr;
-    const Cell* cells = nullptr;
-  };
-
-  RowSet(const ComparedTable& table, RowStream& stream, const Transcoder* transcoder)
-      : table_(table) {
-    RowBatch batch;
-    while (stream.next(batch)) {
-      if (transcoder) transcoder->apply(batch, Misfits::mark);
-      batches_.push_back(std::make_unique<RowBatch>(std::move(batch)));
-      batch = {};
-    }
-    for (const auto& held : batches_) {
-      for (std::size_t row = 0; row < held->rows(); ++row) {
-        if (!table.has_misfit_key(held->row(row))) rows_.push_back({held.get(), held->row(row)});
-      }
-    }
-    std::sort(rows_.begin(), rows_.end(), [&](const Row& a, const Row& b) { return less(a, b); });
-  }
-
-  std::size_t bytes() const {
-    std::size_t sum = 0;
-    for (const auto& held : batches_) sum += held->bytes();
-    return sum;
-  }
-
-  // The row of that key; `cells` is null if there is none.
-  Row find(const Row& key) const {
-    const auto at = std::lower_bound(rows_.begin(), rows_.end(), key,
-                                     [&](const Row& a, const Row& b) { return less(a, b); });
-    if (at == rows_.end() || less(key, *at)) return {};
-    return *at;
-  }
-
- private:
-  bool less(const Row& a, const Row& b) const {
-    return table_.compare_keys(*a.batch, a.cells, *b.batch, b.cells) < 0;
-  }
-
-  const ComparedTable& table_;
-  std::vector<std::unique_ptr<RowBatch>> batches_;
-  std::vector<Row> rows_;
-};
 
 // What is different about a row; absent if nothing is.
 std::optional<Difference> difference(const ComparedTable& table, const RowSet::Row& source,
@@ -153,51 +78,12 @@ struct Recheck::Look {
 struct Recheck::Looks {
   std::vector<Look> open;              // at what is not known to be equal
   std::vector<std::size_t> unaskable;  // of TableComparison::found
-};
 
-// The keys of what was found, in the words of both sides.
-class Recheck::Keys {
- public:
-  Keys(const TableRoute& route, const Endpoints& endpoints, const RowBatch& found) : found_(found) {
-    const bool any_sqlite = endpoints.source_url.engine() == Engine::sqlite ||
-                            endpoints.target_url.engine() == Engine::sqlite;
-    for (std::size_t at = 0; at < route.write.key.size(); ++at) {
-      const Column &source = route.read.key[at], &target = route.write.key[at];
-      if (!finds_its_row(source, target, any_sqlite)) return;
-      if (!Transcoder::refusal(target, source).empty()) return;
-    }
-    back_.set_columns(found.columns());
-    for (std::size_t row = 0; row < found.rows(); ++row) push(found, row, back_);
-    Transcoder(route.write.key, route.read.key, route.name).apply(back_, Misfits::mark);
-  }
-
-  // Whether both sides can be asked for it.
-  bool has(std::size_t row) const {
-    return row < back_.rows() && fits(found_, row) && fits(back_, row);
-  }
-  RowBatch of_target(std::span<const Look> looks) const { return some(found_, looks); }
-  RowBatch of_source(std::span<const Look> looks) const { return some(back_, looks); }
-
-  static void push(const RowBatch& from, std::size_t row, RowBatch& to) {
-    for (std::size_t at = 0; at < from.columns(); ++at) to.push_cell(from, from.row(row)[at]);
-    to.end_cell_row();
-  }
-
- private:
-  static bool fits(const RowBatch& batch, std::size_t row) {
-    const Cell* cells = batch.row(row);
-    return std::none_of(cells, cells + batch.columns(),
-                        [](const Cell& cell) { return cell.tag == Cell::Tag::misfit; });
-  }
-  static RowBatch some(const RowBatch& from, std::span<const Look> looks) {
-    RowBatch rows;
-    rows.set_columns(from.columns());
-    for (const Look& look : looks) push(from, look.at, rows);
+  static std::vector<std::size_t> positions(std::span<const Look> looks) {
+    std::vector<std::size_t> rows;
+    for (const Look& look : looks) rows.push_back(look.at);
     return rows;
   }
-
-  const RowBatch& found_;
-  RowBatch back_;  // in the source's types; none where they do not find the rows
 };
 
 void Recheck::open() {
@@ -219,7 +105,7 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
   if (result.found.empty()) return 0;
   const ComparedTable table(route, endpoints_.source_url.engine() == endpoints_.target_url.engine(),
                             words_);
-  const Keys keys(route, endpoints_, result.keys);
+  const FoundKeys keys(route, endpoints_, result.keys);
   const std::uint64_t beyond = result.differences() - result.found.size();
   Looks looks;
   std::vector<std::size_t> stay;
@@ -249,7 +135,7 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
   kept.set_columns(result.keys.columns());
   for (const std::size_t at : stay) {
     found.push_back(std::move(result.found[at]));
-    Keys::push(result.keys, at, kept);
+    push_row(result.keys, at, kept);
   }
   result.found = std::move(found);
   result.keys = std::move(kept);
@@ -257,7 +143,7 @@ std::uint64_t Recheck::settle(const TableRoute& route, TableComparison& result,
   return settled;
 }
 
-void Recheck::look_until_at_rest(const ComparedTable& table, const Keys& keys,
+void Recheck::look_until_at_rest(const ComparedTable& table, const FoundKeys& keys,
                                  TableComparison& result, Looks& looks,
                                  std::chrono::seconds restless) {
   std::size_t looked = 0;
@@ -307,12 +193,12 @@ Recheck::Examined Recheck::examine(const TableRoute& route, std::span<const std:
     for (std::size_t part = 0; part < cells.columns(); ++part) {
       candidate.key.push_back(value_of(cells, cells.row(0)[part], route.write.key[part].type));
     }
-    Keys::push(cells, 0, result.keys);
+    push_row(cells, 0, result.keys);
     given.push_back(at);
   }
   result.differing = result.found.size();
   result.rows_source = result.found.size();
-  const Keys keys(route, endpoints_, result.keys);
+  const FoundKeys keys(route, endpoints_, result.keys);
   Looks looks;
   const auto leave_out = [&](std::size_t at) {
     --counter(result, result.found[at].kind);
@@ -376,7 +262,7 @@ void Recheck::say_what_is_open(const TableRoute& route, TableComparison& result,
 
 std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, bool extras,
                               const std::function<bool()>& quiet) {
-  const Keys keys(route, endpoints_, result.keys);
+  const FoundKeys keys(route, endpoints_, result.keys);
   std::vector<Look> looks;
   for (std::size_t at = 0; at < result.found.size(); ++at) {
     if (!extras && result.found[at].kind == DifferenceKind::extra) continue;
@@ -390,7 +276,8 @@ std::uint64_t Recheck::repair(const TableRoute& route, TableComparison& result, 
       Session& source = source_.session();
       try {
         source.begin();
-        for (const Key& key : source_->keys_of(route.read, keys.of_source(some))) {
+        for (const Key& key :
+             source_->keys_of(route.read, keys.of_source(Looks::positions(some)))) {
           feed_.append(source, route.name, source.dialect().capture().encode(route.read.key, key));
         }
         source.commit();
@@ -445,7 +332,7 @@ std::set<std::string> Recheck::pending(const ComparedTable& table, bool& any) {
 
 // Done again where a server was away, it is as good as done once more: only that what was found
 // before has no second look at the changes behind it.
-void Recheck::look(const ComparedTable& table, const Keys& keys, TableComparison& result,
+void Recheck::look(const ComparedTable& table, const FoundKeys& keys, TableComparison& result,
                    Looks& looks) {
   retried(interrupt_, [&] {
     try {
@@ -461,7 +348,7 @@ void Recheck::look(const ComparedTable& table, const Keys& keys, TableComparison
   });
 }
 
-void Recheck::look_once(const ComparedTable& table, const Keys& keys, TableComparison& result,
+void Recheck::look_once(const ComparedTable& table, const FoundKeys& keys, TableComparison& result,
                         Looks& looks) {
   followed_();
   bool any = false;
@@ -482,8 +369,8 @@ void Recheck::look_once(const ComparedTable& table, const Keys& keys, TableCompa
 }
 
 // One key that a server has no form for must not keep the others from being looked at.
-void Recheck::look_at_all(const ComparedTable& table, const Keys& keys, TableComparison& result,
-                          std::span<Look> looks) {
+void Recheck::look_at_all(const ComparedTable& table, const FoundKeys& keys,
+                          TableComparison& result, std::span<Look> looks) {
   try {
     look_at_some(table, keys, result, looks);
   } catch (const Error& error) {
@@ -497,10 +384,11 @@ void Recheck::look_at_all(const ComparedTable& table, const Keys& keys, TableCom
   }
 }
 
-void Recheck::look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
-                           std::span<Look> looks) {
-  const std::vector<Key> target_keys = target_->keys_of(table.target, keys.of_target(looks));
-  const std::vector<Key> source_keys = source_->keys_of(table.source, keys.of_source(looks));
+void Recheck::look_at_some(const ComparedTable& table, const FoundKeys& keys,
+                           TableComparison& result, std::span<Look> looks) {
+  const std::vector<std::size_t> asked = Looks::positions(looks);
+  const std::vector<Key> target_keys = target_->keys_of(table.target, keys.of_target(asked));
+  const std::vector<Key> source_keys = source_->keys_of(table.source, keys.of_source(asked));
   const auto of_source = [&] {
     const auto rows = source_->read_keys(table.source, source_keys, cells_layout());
     return RowSet(table, *rows, &table.transcoder);

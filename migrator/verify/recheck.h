@@ -33,6 +33,8 @@
 
 namespace migrator {
 
+class FoundKeys;
+
 class Recheck {
  public:
   // words: as ComparedTable's. followed: throws if no relay is at work any more.
@@ -74,22 +76,22 @@ class Recheck {
  private:
   struct Look;
   struct Looks;
-  class Keys;
 
   // Looks until each has come to rest, or the time is up. Takes out of those open what is equal.
-  void look_until_at_rest(const ComparedTable& table, const Keys& keys, TableComparison& result,
-                          Looks& looks, std::chrono::seconds restless);
+  void look_until_at_rest(const ComparedTable& table, const FoundKeys& keys,
+                          TableComparison& result, Looks& looks, std::chrono::seconds restless);
   static void say_what_is_open(const TableRoute& route, TableComparison& result,
                                std::uint64_t moving, const std::function<bool()>& quiet);
 
   void open();
   void close(const Error& error);
-  void look(const ComparedTable& table, const Keys& keys, TableComparison& result, Looks& looks);
-  void look_once(const ComparedTable& table, const Keys& keys, TableComparison& result,
+  void look(const ComparedTable& table, const FoundKeys& keys, TableComparison& result,
+            Looks& looks);
+  void look_once(const ComparedTable& table, const FoundKeys& keys, TableComparison& result,
                  Looks& looks);
-  void look_at_all(const ComparedTable& table, const Keys& keys, TableComparison& result,
+  void look_at_all(const ComparedTable& table, const FoundKeys& keys, TableComparison& result,
                    std::span<Look> looks);
-  void look_at_some(const ComparedTable& table, const Keys& keys, TableComparison& result,
+  void look_at_some(const ComparedTable& table, const FoundKeys& keys, TableComparison& result,
                     std::span<Look> looks);
   std::set<std::string> pending(const ComparedTable& table, bool& any);
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -487,6 +488,31 @@ TEST_P(BrokenConnections, AreMadeAnew) {
 INSTANTIATE_TEST_SUITE_P(Engines, BrokenConnections,
                          testing::Values(ServerKind::postgres, ServerKind::mariadb),
                          [](const auto& one) { return std::string(name(one.param)); });
+
+// Held in the middle, it goes on where it was.
+TEST(Paused, GoesOnWhenItIsResumed) {
+  VerifyCase judge(ServerKind::sqlite, ServerKind::sqlite, 1);
+  MigrationCase& trial = judge.trial;
+  Child verify = trial.start({"verify", "plan.yaml", "--json", "--rows-per-second", "400"});
+  const auto rows = [&] {
+    return run_sql("sqlite:" + trial.path("state.db"),
+                   "SELECT rows_source FROM verify_progress WHERE table_name = 'wide';");
+  };
+  ASSERT_TRUE(eventually([&] { return !rows().empty(); })) << verify.err();
+  ASSERT_EQ(trial.migrate({"pause", "plan.yaml"}).status, 0);
+  std::this_thread::sleep_for(2s);  // it looks twice a second
+  const std::string before = rows();
+  EXPECT_FALSE(verify.wait_for(4s)) << "1800 rows at 400 a second would have been compared";
+  EXPECT_EQ(rows(), before);
+  ASSERT_EQ(trial.migrate({"resume", "plan.yaml"}).status, 0);
+  ASSERT_TRUE(verify.wait_for(20s));
+  EXPECT_EQ(verify.status(), 0) << verify.err();
+  for (const json& table : json::parse(verify.out())["tables"]) {
+    EXPECT_EQ(table["rows_source"], kRows);
+    EXPECT_TRUE(table["equal"]);
+  }
+  trial.remember(verify);
+}
 
 // Values are digests unless the plan says otherwise, and equal ones have equal digests.
 TEST(Values, AreShownOnlyWhereThePlanSaysSo) {

@@ -13,10 +13,10 @@ namespace {
 TEST(MismatchLog, IsThatOfItsGoldenFile) {
   const auto at = std::chrono::system_clock::from_time_t(1767323045);
   const auto line = [&](const Difference& one) {
-    return mismatch_line(one,
-                         "sales.st\xC3\xA4"
-                         "dte",
-                         "shop", "backfill", at);
+    return mismatch_line(one, {"shop",
+                               "sales.st\xC3\xA4"
+                               "dte",
+                               "backfill", 4711, at});
   };
   std::string lines =
       line({DifferenceKind::missing, {std::int64_t{7}, std::string("a\"b")}, {}, {}});
