@@ -183,9 +183,7 @@ class Resolver {
       }
     }
     if (key.empty()) {
-      find(Severity::error, plan.name,
-           "it has no usable key: neither a primary key nor a unique index over NOT NULL columns",
-           "add one to the source, or name one with `key:` in the plan");
+      no_key(plan);
       return;
     }
     if (!plan.key.empty() && !is_unique(route.source, key)) {
@@ -209,6 +207,23 @@ class Resolver {
       route.write.key.push_back(
           route.write.columns[static_cast<std::size_t>(at - route.read.columns.begin())]);
     }
+  }
+
+  // Such a table is copied and compared as a whole. A change of it has no name for the journal.
+  void no_key(const TablePlan& plan) {
+    const std::string text =
+        "it has no usable key: neither a primary key nor a unique index over NOT NULL columns";
+    if (plan_.capture != "none") {
+      find(Severity::error, plan.name, text + "; its changes cannot be followed",
+           "add one to the source; or move the table in a plan of its own, with `capture: none`, "
+           "while nobody writes to it");
+      return;
+    }
+    find(Severity::warning, plan.name,
+         text +
+             ". It is copied in one transaction, which begins anew where it is interrupted, and "
+             "compared by how often each row is there",
+         "if that takes too long, add a key to the source");
   }
 
   static bool all_not_null(const TableSchema& table, const std::vector<std::string>& columns) {
@@ -391,6 +406,7 @@ class Resolver {
   }
 
   void check_key(const TableRoute& route, const TableSchema& existing) {
+    if (route.write.key.empty()) return;
     std::vector<std::string> key;
     for (const Column& column : route.write.key) key.push_back(column.name);
     if (is_unique(existing, key)) return;

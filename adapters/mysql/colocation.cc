@@ -66,8 +66,8 @@ LoadCount ServerColocation::copy(const ReadSpec& from, const WriteSpec& to, cons
     values += (i == 0 ? "" : ", ") + qualifier + "." + quote_name(from.columns[i].name);
   }
   std::string order;
-  for (const KeyColumn& column : key) order += (order.empty() ? "" : ", ") + column.sql;
-  const std::string index = keys_.index_for(source, from.key);
+  for (const KeyColumn& column : key) order += (order.empty() ? " ORDER BY " : ", ") + column.sql;
+  const std::string index = key.empty() ? "" : keys_.index_for(source, from.key);
   const std::string hint = index.empty() ? "" : " FORCE INDEX (" + quote_name(index) + ")";
   const std::string rows = " FROM " + qualifier + hint;
   std::string where = where_clause(range_condition(key, range), from.where);
@@ -92,7 +92,7 @@ LoadCount ServerColocation::copy(const ReadSpec& from, const WriteSpec& to, cons
   session_.prepare_for_load();
   const std::string doing = "copying " + to.table.text();
   count.inserted = session_.run("INSERT INTO " + quote_name(to.table) + " (" + columns +
-                                    ") SELECT " + values + rows + where + " ORDER BY " + order,
+                                    ") SELECT " + values + rows + where + order,
                                 doing);
   session_.refuse_warnings(mysql_warning_count(session_.handle()), doing);
   count.present = all > count.inserted ? all - count.inserted : 0;

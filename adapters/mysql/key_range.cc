@@ -108,7 +108,6 @@ KeyColumn key_column(const Column& column, std::string_view alias) {
 }
 
 std::vector<KeyColumn> key_columns(const std::vector<Column>& key, std::string_view alias) {
-  if (key.empty()) throw Error(ErrorKind::invariant, "a table is read by ranges without a key");
   std::vector<KeyColumn> columns;
   for (const Column& column : key) columns.push_back(key_column(column, alias));
   return columns;

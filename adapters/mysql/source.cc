@@ -17,9 +17,9 @@ namespace migrator::mysql {
 namespace {
 
 std::string order_by(const std::vector<KeyColumn>& key, bool descending) {
-  std::string sql = " ORDER BY ";
+  std::string sql;
   for (std::size_t i = 0; i < key.size(); ++i) {
-    if (i != 0) sql += ", ";
+    sql += i == 0 ? " ORDER BY " : ", ";
     sql += key[i].sql;
     if (descending) sql += " DESC";
   }
@@ -34,9 +34,9 @@ bool orders_by_bytes(const Column& column) {
 }
 
 std::string canonical_order(const std::vector<Column>& key, const std::vector<KeyColumn>& columns) {
-  std::string sql = " ORDER BY ";
+  std::string sql;
   for (std::size_t i = 0; i < key.size(); ++i) {
-    if (i != 0) sql += ", ";
+    sql += i == 0 ? " ORDER BY " : ", ";
     const NativeType& native = columns[i].native;
     if (native.base == Base::uuid || (key[i].type.kind == TypeKind::uuid && native.is_text())) {
       sql += fmt::format("UNHEX(REPLACE(CAST({} AS CHAR), '-', ''))", columns[i].sql);
@@ -143,6 +143,7 @@ std::string MysqlSource::from(const ReadSpec& spec) {
 
 std::optional<Key> MysqlSource::one_key(const ReadSpec& spec, const std::string& tail) {
   const std::vector<KeyColumn> key = key_columns(spec.key);
+  if (key.empty()) throw Error(ErrorKind::invariant, "a key of a table without one");
   std::string sql = "SELECT ";
   for (std::size_t i = 0; i < key.size(); ++i) {
     if (i != 0) sql += ", ";

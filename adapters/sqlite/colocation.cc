@@ -38,7 +38,7 @@ class AttachedCopy final : public Colocation {
     // In the key's order SQLite appends to the target's tree. A SELECT before ON CONFLICT must have
     // a WHERE.
     const std::string sql = fmt::format(
-        "{} SELECT {} FROM {}{} ORDER BY {}{}", insert_head(to), column_list(from.columns), table,
+        "{} SELECT {} FROM {}{}{}{}", insert_head(to), column_list(from.columns), table,
         where.empty() ? " WHERE true" : where, walk.order(), conflict_clause(session_, to, mode));
     LoadCount count;
     {

@@ -310,7 +310,7 @@ std::string KeyWalk::fingerprint() const {
 std::string KeyWalk::order(bool reversed) const {
   std::string result;
   for (const KeyPart& part : parts_) {
-    if (!result.empty()) result += ", ";
+    result += result.empty() ? " ORDER BY " : ", ";
     result += part.term;
     if (part.descending != reversed) result += " DESC";
   }

@@ -42,7 +42,7 @@ class KeyWalk {
   std::string equality(const char* parameter = "?") const;
   // Of VALUES: "column1 COLLATE x AS _migrator_1, ...", for SELECT DISTINCT.
   std::string distinct_values() const;
-  // "a", "b" DESC
+  // ` ORDER BY "a", "b" DESC`; "" without a key
   std::string order(bool reversed = false) const;
   std::string columns() const;  // quoted, in the key's order
   // Ascending, and texts by their bytes.

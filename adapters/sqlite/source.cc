@@ -151,9 +151,9 @@ std::optional<Key> Source::nth_key(const ReadSpec& spec, const KeyRange& range, 
   const std::size_t bounds =
       (range.lower ? spec.key.size() : 0) + (range.upper ? spec.key.size() : 0);
   return one_key(spec, key_walk,
-                 fmt::format("SELECT {} FROM {} {}{} ORDER BY {} LIMIT 1 OFFSET ?{}",
-                             key_walk.columns(), dialect().quote(spec.table.name), key_walk.hint(),
-                             where, key_walk.order(), bounds + 1),
+                 fmt::format("SELECT {} FROM {} {}{}{} LIMIT 1 OFFSET ?{}", key_walk.columns(),
+                             dialect().quote(spec.table.name), key_walk.hint(), where,
+                             key_walk.order(), bounds + 1),
                  range, static_cast<std::int64_t>(n - 1));
 }
 
@@ -162,7 +162,7 @@ std::optional<Key> Source::last_key(const ReadSpec& spec) {
   const KeyWalk& key_walk = walk(spec);
   return one_key(
       spec, key_walk,
-      fmt::format("SELECT {} FROM {} {} ORDER BY {} LIMIT 1", key_walk.columns(),
+      fmt::format("SELECT {} FROM {} {}{} LIMIT 1", key_walk.columns(),
                   dialect().quote(spec.table.name), key_walk.hint(), key_walk.order(true)),
       {}, std::nullopt);
 }
@@ -252,7 +252,7 @@ RangeDigest Source::digest(const ReadSpec& spec, const KeyRange& range, const Di
 std::string Source::canonical_order(const ReadSpec& spec) const {
   std::string result;
   for (const Column& column : spec.key) {
-    if (!result.empty()) result += ", ";
+    result += result.empty() ? " ORDER BY " : ", ";
     const std::string name = dialect().quote(column.name);
     switch (column.type.kind) {
       case TypeKind::text:
@@ -293,11 +293,10 @@ std::unique_ptr<RowStream> Source::read(const ReadSpec& spec, const KeyRange& ra
   }
   const KeyWalk& key_walk = walk(spec);
   const bool canonical = order == ReadOrder::canonical;
-  const std::string sql =
-      fmt::format("SELECT {} FROM {} {}{} ORDER BY {}", column_list(spec.columns),
-                  dialect().quote(spec.table.name), canonical ? "" : key_walk.hint(),
-                  where_clause(key_walk, range, spec.where),
-                  canonical ? canonical_order(spec) : key_walk.order());
+  const std::string sql = fmt::format(
+      "SELECT {} FROM {} {}{}{}", column_list(spec.columns), dialect().quote(spec.table.name),
+      canonical ? "" : key_walk.hint(), where_clause(key_walk, range, spec.where),
+      canonical ? canonical_order(spec) : key_walk.order());
   return std::make_unique<TableStream>(*session_, spec, sql, typed, [&](sqlite3_stmt* statement) {
     key_walk.bind(statement, range);
   });
@@ -413,8 +412,8 @@ AccessPath Source::explain(const ReadSpec& spec) {
   const Key bound(spec.key.size(), Value(std::int64_t{0}));
   const KeyRange range{bound, bound};
   const Statement statement = session_->prepare(
-      fmt::format("EXPLAIN QUERY PLAN SELECT {} FROM {} {}{} ORDER BY {}",
-                  column_list(spec.columns), dialect().quote(spec.table.name), key_walk.hint(),
+      fmt::format("EXPLAIN QUERY PLAN SELECT {} FROM {} {}{}{}", column_list(spec.columns),
+                  dialect().quote(spec.table.name), key_walk.hint(),
                   where_clause(key_walk, range, spec.where), key_walk.order()),
       spec.table.name);
   AccessPath path;

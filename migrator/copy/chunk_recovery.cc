@@ -33,6 +33,19 @@ bool spelled_in_one_way(const std::vector<Column>& key) {
   });
 }
 
+// Without a key a row can neither be looked for, nor left out and named.
+Error cannot_be_told_apart(const Error& error) {
+  return Error(ErrorKind::permanent,
+               fmt::format("{} (nothing of the table was copied: it has no key by which the row "
+                           "could be left out)",
+                           error.what()))
+      .table(error.table())
+      .code(error.code())
+      .remedy(
+          "correct the row on the source, or the plan's types for this table; or give it a unique "
+          "key there");
+}
+
 }  // namespace
 
 void ChunkRecovery::open_sessions() {
@@ -53,6 +66,7 @@ ChunkDone ChunkRecovery::run(Error error) {
   Way way = Way::direct;
   while (true) {
     if (error.kind() == ErrorKind::data) {
+      if (table_.route.read.key.empty()) throw cannot_be_told_apart(error);
       if (way == Way::bisect) throw error;
       way = error.duplicate_key() && way == Way::direct ? Way::merge : Way::bisect;
     } else if (!backoff.again(error)) {

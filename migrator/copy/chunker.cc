@@ -108,6 +108,8 @@ void Chunker::give_back(const Chunk& chunk) {
 
 // The upper bound of the next chunk; absent if what is left fits into one.
 std::optional<Key> Chunker::boundary(Source& source, std::uint64_t rows) {
+  // Nothing to cut by: whatever its size, the table is one chunk.
+  if (spec_.key.empty()) return std::nullopt;
   if (dense_) {
     if (auto upper = integer_boundary(source, rows)) return upper;
   }

@@ -59,8 +59,11 @@ class Drafter {
       interrupt_.check();
       settle_booleans(table);
     }
+    draft_.plan.capture = options_.capture;
+    draft_.plan.inline_writes = options_.inline_writes;
     const Routes routes = resolve();
-    draft_.findings = routes.findings;
+    // settle_booleans() has noted some before.
+    draft_.findings.insert(draft_.findings.end(), routes.findings.begin(), routes.findings.end());
     for (const std::string& left : source_catalog_.not_carried) {
       draft_.findings.push_back({Severity::note, "", left + " is not carried to the target", ""});
     }
@@ -79,8 +82,6 @@ class Drafter {
   }
 
   void check_capture(const std::vector<TableRoute>& routes) {
-    draft_.plan.capture = options_.capture;
-    draft_.plan.inline_writes = options_.inline_writes;
     if (!LiveChanges::wanted(draft_.plan)) return;
     const ChunkFence fence(draft_.plan.name);
     const LiveChanges live(draft_.plan, endpoints_, fence, source_.session().server().schema,
@@ -183,14 +184,16 @@ class Drafter {
     }
     const Transcoder transcoder(route.read.columns, route.write.columns, route.name);
     KeyRange range;
-    if (options_.scan_rows != UINT64_MAX) {
+    const bool has_key = !route.read.key.empty();
+    if (has_key && options_.scan_rows != UINT64_MAX) {
       range.upper = source_->nth_key(route.read, {}, options_.scan_rows);
     }
     const auto stream = source_->read(route.read, range, cells_layout());
     const auto sink = target_->rehearse(route.write, cells_layout());
     RowBatch batch;
     std::uint64_t rows = 0;
-    while (stream->next(batch)) {
+    // Without a key they are the first ones that come.
+    while ((has_key || rows < options_.scan_rows) && stream->next(batch)) {
       interrupt_.check();
       transcoder.apply(batch);
       sink->write(batch);

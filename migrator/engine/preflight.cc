@@ -118,6 +118,7 @@ class Preflight {
   }
 
   void check_key(const TableRoute& route) {
+    if (route.read.key.empty()) return;
     const bool nullable = std::any_of(route.read.key.begin(), route.read.key.end(),
                                       [](const Column& column) { return column.nullable; });
     if (nullable) {
@@ -204,11 +205,19 @@ class Preflight {
   }
 
   void check_empty(const TableRoute& route) {
-    if (state_of(route) != TableState::pending || options_.allow_existing) return;
+    const bool keyless = route.read.key.empty();  // what is there already could not be told
+    if (state_of(route) != TableState::pending || (options_.allow_existing && !keyless)) return;
     // The relay brings in rows ahead of the copy.
     if (store_ && store_->step_done(LiveChanges::step_of(route))) return;
     const std::string table = target_.session().dialect().quote(route.write.table);
     if (target_.session().query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty()) return;
+    if (keyless) {
+      add(Severity::error, route.name,
+          "the target table already holds rows, and has no key by which to tell them from those "
+          "that are to come",
+          "empty it");
+      return;
+    }
     add(Severity::error, route.name, "the target table already holds rows",
         "empty it, or say --allow-existing: rows whose key is there are then left as they are, and "
         "`migrate verify` shows where they differ");

@@ -1,7 +1,7 @@
 #include "migrator/verify/cell_comparison.h"
 
 #include <cmath>
-#include <tuple>
+#include <cstring>
 
 #include "adapters/codec.h"
 #include "migrator/verify/json_form.h"
@@ -16,27 +16,36 @@ std::string_view unpadded(std::string_view text) {
   return text;
 }
 
+// 0: a number.
+int special_decimal(std::string_view text) {
+  if (text == "NaN") return 2;
+  if (text == "Infinity") return 1;
+  return text == "-Infinity" ? -1 : 0;
+}
+
+struct DecimalParts {
+  bool negative = false;  // and not zero
+  std::string_view whole, fraction;
+};
+
+// Without the zeros that say nothing.
+DecimalParts decimal_parts(std::string_view text) {
+  const bool negative = !text.empty() && text[0] == '-';
+  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
+  const std::size_t point = text.find('.');
+  std::string_view whole = text.substr(0, point);
+  std::string_view fraction = point == std::string_view::npos ? "" : text.substr(point + 1);
+  while (!whole.empty() && whole[0] == '0') whole.remove_prefix(1);
+  while (!fraction.empty() && fraction.back() == '0') fraction.remove_suffix(1);
+  return {negative && !(whole.empty() && fraction.empty()), whole, fraction};
+}
+
 // Order of two decimals by value; NaN is above all, as PostgreSQL has it.
 int compare_decimals(std::string_view a, std::string_view b) {
   if (a == b) return 0;
-  const auto special = [](std::string_view text) {
-    if (text == "NaN") return 2;
-    if (text == "Infinity") return 1;
-    return text == "-Infinity" ? -1 : 0;
-  };
-  if (special(a) || special(b)) return special(a) - special(b);
-  const auto parts = [](std::string_view text) {
-    const bool negative = !text.empty() && text[0] == '-';
-    if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
-    const std::size_t point = text.find('.');
-    std::string_view whole = text.substr(0, point);
-    std::string_view fraction = point == std::string_view::npos ? "" : text.substr(point + 1);
-    while (!whole.empty() && whole[0] == '0') whole.remove_prefix(1);
-    while (!fraction.empty() && fraction.back() == '0') fraction.remove_suffix(1);
-    return std::tuple(negative && !(whole.empty() && fraction.empty()), whole, fraction);
-  };
-  const auto [a_negative, a_whole, a_fraction] = parts(a);
-  const auto [b_negative, b_whole, b_fraction] = parts(b);
+  if (special_decimal(a) || special_decimal(b)) return special_decimal(a) - special_decimal(b);
+  const auto [a_negative, a_whole, a_fraction] = decimal_parts(a);
+  const auto [b_negative, b_whole, b_fraction] = decimal_parts(b);
   if (a_negative != b_negative) return a_negative ? -1 : 1;
   int order = a_whole.size() != b_whole.size() ? (a_whole.size() < b_whole.size() ? -1 : 1)
                                                : a_whole.compare(b_whole);
@@ -91,6 +100,61 @@ bool same_value(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batch,
   if (type.kind != TypeKind::json || a.tag == Tag::null || b.tag == Tag::null) return false;
   const auto x = canonical_json(a_batch.bytes_of(a)), y = canonical_json(b_batch.bytes_of(b));
   return x && y && *x == *y;
+}
+
+namespace {
+
+void append_number(std::string& out, char tag, std::uint64_t bits) {
+  out += tag;
+  out.append(reinterpret_cast<const char*>(&bits), sizeof(bits));
+}
+
+void append_text(std::string& out, char tag, std::string_view text) {
+  append_number(out, tag, text.size());
+  out += text;
+}
+
+}  // namespace
+
+void append_canonical(std::string& out, const RowBatch& batch, const Cell& cell, const Type& type,
+                      bool same_native, bool of_source) {
+  switch (cell.tag) {
+    case Tag::null:
+      out += '0';
+      return;
+    case Tag::misfit:
+      append_text(out, same_native ? 'm' : of_source ? 's' : 't', batch.bytes_of(cell));
+      return;
+    case Tag::integer:
+      append_number(out, 'i', static_cast<std::uint64_t>(cell.integer));
+      return;
+    case Tag::unsigned_integer:
+      append_number(out, 'u', cell.unsigned_integer);
+      return;
+    case Tag::real: {
+      std::uint64_t bits = 0;
+      if (!std::isnan(cell.real)) std::memcpy(&bits, &cell.real, sizeof(bits));
+      append_number(out, std::isnan(cell.real) ? 'N' : 'r', bits);
+      return;
+    }
+    default:
+      break;
+  }
+  const std::string_view bytes = batch.bytes_of(cell);
+  const char tag = cell.tag == Tag::text ? 'x' : 'b';
+  if (type.kind == TypeKind::decimal) {
+    if (special_decimal(bytes)) return append_text(out, tag, bytes);
+    const DecimalParts parts = decimal_parts(bytes);
+    append_text(out, parts.negative ? '-' : '+', parts.whole);
+    append_text(out, tag, parts.fraction);
+  } else if (type.kind == TypeKind::text && type.fixed) {
+    append_text(out, tag, unpadded(bytes));
+  } else if (type.kind == TypeKind::json) {
+    const auto form = canonical_json(bytes);
+    append_text(out, form ? 'j' : tag, form ? std::string_view(*form) : bytes);
+  } else {
+    append_text(out, tag, bytes);
+  }
 }
 
 Value value_of(const RowBatch& batch, const Cell& cell, const Type& type) {

@@ -5,6 +5,8 @@
 // Both cells are in the types of the same column: `type`.
 #pragma once
 
+#include <string>
+
 #include "adapters/row_batch.h"
 #include "adapters/schema.h"
 #include "adapters/value.h"
@@ -18,6 +20,12 @@ int compare_cells(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batc
 // same_native: both columns have the same native type of the same engine.
 bool same_value(const RowBatch& a_batch, const Cell& a, const RowBatch& b_batch, const Cell& b,
                 const Type& type, bool same_native);
+
+// Appends a form of the cell that is the same for two cells just where same_value() is true of
+// them, and in which none is the beginning of another's. of_source: the cell's side; misfits of
+// different native types are equal to nothing of the other.
+void append_canonical(std::string& out, const RowBatch& batch, const Cell& cell, const Type& type,
+                      bool same_native, bool of_source);
 
 // As a key's value: dates and times in words.
 Value value_of(const RowBatch& batch, const Cell& cell, const Type& type);

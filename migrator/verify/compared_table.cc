@@ -127,6 +127,22 @@ Key ComparedTable::key_of(const RowBatch& batch, const Cell* row) const {
   return key;
 }
 
+Key ComparedTable::name_of(const RowBatch& batch, const Cell* row) const {
+  Key values;
+  for (std::size_t at = 0; at < source.columns.size(); ++at) {
+    values.push_back(value_of(batch, row[at], target.columns[at].type));
+  }
+  return {words_ ? words_->of_row(values) : "a row"};
+}
+
+void ComparedTable::append_canonical(std::string& out, const RowBatch& batch, const Cell* row,
+                                     bool of_source) const {
+  for (std::size_t at = 0; at < source.columns.size(); ++at) {
+    migrator::append_canonical(out, batch, row[at], target.columns[at].type, same_native_[at],
+                               of_source);
+  }
+}
+
 void ComparedTable::push_key(const RowBatch& batch, const Cell* row, RowBatch& keys) const {
   keys.set_columns(key_.size());
   for (const std::size_t at : key_) keys.push_cell(batch, row[at]);

@@ -35,6 +35,8 @@ class ComparedTable {
   // they are not asked for.
   ComparedTable(const TableRoute& compared, bool same_engine, const ValueWords* words = nullptr);
 
+  bool has_key() const { return !key_.empty(); }
+
   const TableRoute& route;
   const ReadSpec source, target;  // misfits are marked
   const Transcoder transcoder;    // of source rows
@@ -56,6 +58,12 @@ class ComparedTable {
   // Error(permanent) where it could have, in an order that is not known.
   bool has_misfit_key(const Cell* row) const;
   Key key_of(const RowBatch& batch, const Cell* row) const;
+  // What a row is called where there is no key: one text, of all its values as they are, or a keyed
+  // digest of them.
+  Key name_of(const RowBatch& batch, const Cell* row) const;
+  // Appends a form of the row that is the same for equal rows alone, of whichever side.
+  void append_canonical(std::string& out, const RowBatch& batch, const Cell* row,
+                        bool of_source) const;
   // Appends a row that has the key's columns alone.
   void push_key(const RowBatch& batch, const Cell* row, RowBatch& keys) const;
   // Appends the row with everything else left out: good for compare_keys().

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "migrator/verify/multiset.h"
 #include "migrator/verify/range_cutter.h"
 
 namespace migrator {
@@ -135,16 +136,20 @@ std::string_view name(CompareMode mode) {
 
 // How ranges of a table can be compared as a whole, and how fast that has been. Threads: any.
 struct Comparer::Ways {
-  enum class Way { stream, digest, merge };
+  enum class Way { stream, digest, merge, count };
 
   // None of these changes while lanes are at work.
   std::optional<RowLayout> layout;
   std::optional<DigestForm> digest;
   CompareMode mode = CompareMode::automatic;
-  bool cuts = true;  // else the table is one range
+  bool cuts = true;     // else the table is one range
+  bool has_key = true;  // else rows have no order, and are counted
 
   Way next() {
     const std::lock_guard lock(mutex_);
+    if (!has_key) {
+      return digest && !no_digests_ && mode == CompareMode::digest ? Way::digest : Way::count;
+    }
     if (differing_ >= kDifferingInARow && ++merged_ % kMergedBetween != 0) return Way::merge;
     const bool digests_left = digest && !no_digests_;
     // Of a whole table a digest is one statement, that is long and cannot be paced.
@@ -356,7 +361,7 @@ class Comparer::Lane {
     if (!sides_[0]) sides_[0] = open(true);
     if (!sides_[1]) sides_[1] = open(false);
     RangeFindings found;
-    if (way != Way::merge) {
+    if (way == Way::stream || way == Way::digest) {
       const Time::time_point start = Time::now();
       equal = way == Way::stream ? equal_streams(table, range, *ways.layout, found)
                                  : equal_digests(table, range, *ways.digest, found);
@@ -364,7 +369,7 @@ class Comparer::Lane {
     }
     if (!equal) {
       const std::uint64_t bytes = found.bytes;
-      found = merge(table, range);
+      found = table.has_key() ? merge(table, range) : count(table, range);
       found.bytes += bytes;
     }
     return found;
@@ -416,6 +421,12 @@ class Comparer::Lane {
         .run();
   }
 
+  RangeFindings count(const ComparedTable& table, const VerifyRange& range) {
+    return compare_multisets(
+        table, [&](bool of_source) { return rows(table, range, of_source, cells_layout()); },
+        owner_.options_.keep_values);
+  }
+
   Comparer& owner_;
   std::array<Opened<Source>, 2> sides_;
   std::stop_token stop_;
@@ -462,6 +473,7 @@ TableComparison Comparer::compare(const TableRoute& route, const std::optional<E
   });
   RangeCutter& cutter = *cut;
   ways.cuts = cutter.cuts();
+  ways.has_key = table.has_key();
   rows_read_ = 0;
   Tally tally(options_.keep_differences, cutter.began_behind() ? behind : std::nullopt, equal_part);
 

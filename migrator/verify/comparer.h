@@ -9,7 +9,8 @@
 // their keys (row_merge.h), which says what differs. So a difference in spelling alone (JSON with
 // its members in another order) costs time, and is none.
 //
-// Tables whose keys the two sides order differently are one range, read in an order that both
+// A table without a key has no order to merge by: its rows are counted (multiset.h). Tables whose
+// keys the two sides order differently are one range, read in an order that both
 // share. Memory is a few batches a worker, whatever the table's size. Rows that change between the
 // two reads show up as differences, which recheck.h looks at again.
 //

@@ -57,6 +57,7 @@ void RangeCutter::connect() {
 }
 
 bool RangeCutter::can_cut() {
+  if (table_.source.key.empty()) return false;
   const std::string order = source_->range_order(table_.source);
   if (order.empty() || order != target_->range_order(table_.target)) return false;
   for (std::size_t at = 0; at < table_.source.key.size(); ++at) {

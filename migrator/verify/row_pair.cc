@@ -50,6 +50,7 @@ bool RowPair::equal() const {
 
 RowPair read_pair(const TableRoute& route, const Endpoints& endpoints, Interrupt& interrupt,
                   const Key& key) {
+  if (route.write.key.empty()) throw cannot_be_found(route, key);
   const ComparedTable table(route, endpoints.source_url.engine() == endpoints.target_url.engine());
   const Opened<Source> source = open_source(endpoints, interrupt);
   Opened<Source> target;

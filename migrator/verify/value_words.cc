@@ -26,7 +26,14 @@ std::size_t cut_at(const std::string& text, std::size_t at) {
 std::string ValueWords::of(const RowBatch& batch, const Cell& cell, const Type& type) const {
   if (cell.tag == Cell::Tag::null) return "null";
   const std::string array = encode_key({value_of(batch, cell, type)});
-  std::string text = array.substr(1, array.size() - 2);  // without the brackets
+  return of_text(array.substr(1, array.size() - 2));  // without the brackets
+}
+
+std::string ValueWords::of_row(const std::vector<Value>& values) const {
+  return of_text(encode_key(values));
+}
+
+std::string ValueWords::of_text(const std::string& text) const {
   if (show_) {
     if (text.size() <= kShownBytes) return text;
     return fmt::format("{}... ({} bytes)", text.substr(0, cut_at(text, kShownBytes)), text.size());

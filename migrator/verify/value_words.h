@@ -5,9 +5,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "adapters/row_batch.h"
 #include "adapters/schema.h"
+#include "adapters/value.h"
 
 namespace migrator {
 
@@ -19,8 +21,12 @@ class ValueWords {
   // A JSON value as in encode_key(), cut to some 200 bytes; or "hmac:" and 16 hex digits. NULL is
   // "null" in both.
   std::string of(const RowBatch& batch, const Cell& cell, const Type& type) const;
+  // Of all values of a row: a JSON array, cut in the same way; or a digest.
+  std::string of_row(const std::vector<Value>& values) const;
 
  private:
+  std::string of_text(const std::string& text) const;
+
   const bool show_;
   const std::string key_;
 };

@@ -219,13 +219,14 @@ TEST_P(PlanTest, AMissingTableOrColumnIsNamedWithTheNearestThereIs) {
   migration.expect_target_untouched();
 }
 
-TEST_P(PlanTest, ATableWithoutAKeyIsRefused) {
+TEST_P(PlanTest, ATableWithoutAKeyIsRefusedWhereChangesAreFollowed) {
   MigrationCase migration(GetParam(), ServerKind::sqlite);
   migration.source.exec("CREATE TABLE loose (a INTEGER, b INTEGER)");
-  const CommandResult planned = migration.migrate(
-      {"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o", "drafted.yaml"});
+  const CommandResult planned =
+      migration.migrate({"plan", "--source", "${SOURCE_URL}", "--target", "${TARGET_URL}", "-o",
+                         "drafted.yaml", "--capture", "trigger"});
   expect_refusal(planned, kRefused, {"loose", "no usable key"});
-  migration.plan("  - name: loose\n");
+  migration.plan("  - name: loose\n", "capture: trigger\n");
   expect_refusal(migration.migrate({"backfill", "plan.yaml"}), kUsage, {"loose", "no usable key"});
   migration.expect_target_untouched();
 }

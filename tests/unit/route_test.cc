@@ -75,8 +75,13 @@ TEST_F(RouteTest, NamesTheNearestTableAndColumn) {
   EXPECT_THAT(errors(resolve()), HasSubstr("`note`"));
 }
 
-TEST_F(RouteTest, RefusesATableWithoutAKey) {
+TEST_F(RouteTest, TakesATableWithoutAKeyWhereNoChangesAreFollowed) {
   source.tables[0].primary_key.clear();
+  const Routes whole = resolve();
+  ASSERT_EQ(whole.tables.size(), 1u) << errors(whole);
+  EXPECT_TRUE(whole.tables[0].read.key.empty());
+  EXPECT_TRUE(whole.tables[0].wanted.primary_key.empty());
+  plan.capture = "trigger";
   EXPECT_THAT(errors(resolve()), HasSubstr("no usable key"));
   Index nullable;
   nullable.name = "u";
