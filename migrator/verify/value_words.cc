@@ -13,7 +13,8 @@ namespace migrator {
 namespace {
 
 constexpr std::size_t kShownBytes = 200;
-constexpr std::size_t kDigestBytes = 8;  // of the HMAC: enough to tell the values of a log apart
+constexpr std::size_t kWholeBytes = 4096;  // of a value: larger ones are not put into words whole
+constexpr std::size_t kDigestBytes = 8;    // of the HMAC: enough to tell the values of a log apart
 
 // In the middle of a character, no.
 std::size_t cut_at(const std::string& text, std::size_t at) {
@@ -25,6 +26,8 @@ std::size_t cut_at(const std::string& text, std::size_t at) {
 
 std::string ValueWords::of(const RowBatch& batch, const Cell& cell, const Type& type) const {
   if (cell.tag == Cell::Tag::null) return "null";
+  const bool has_bytes = cell.tag == Cell::Tag::text || cell.tag == Cell::Tag::bytes;
+  if (has_bytes && cell.size > kWholeBytes) return of_large(batch.bytes_of(cell), cell.tag);
   const std::string array = encode_key({value_of(batch, cell, type)});
   return of_text(array.substr(1, array.size() - 2));  // without the brackets
 }
@@ -33,11 +36,23 @@ std::string ValueWords::of_row(const std::vector<Value>& values) const {
   return of_text(encode_key(values));
 }
 
+// As JSON it would be many times as large.
+std::string ValueWords::of_large(std::string_view bytes, Cell::Tag tag) const {
+  if (!show_) return digest(bytes);
+  std::string start(bytes.substr(0, kShownBytes + 1));
+  start.resize(cut_at(start, kShownBytes));
+  const bool text = tag == Cell::Tag::text;
+  const std::string array = encode_key({text ? Value(start) : Value(Bytes{start})});
+  return fmt::format("{}... ({} bytes)", array.substr(1, array.size() - 2), bytes.size());
+}
+
 std::string ValueWords::of_text(const std::string& text) const {
-  if (show_) {
-    if (text.size() <= kShownBytes) return text;
-    return fmt::format("{}... ({} bytes)", text.substr(0, cut_at(text, kShownBytes)), text.size());
-  }
+  if (!show_) return digest(text);
+  if (text.size() <= kShownBytes) return text;
+  return fmt::format("{}... ({} bytes)", text.substr(0, cut_at(text, kShownBytes)), text.size());
+}
+
+std::string ValueWords::digest(std::string_view text) const {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
   if (HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),

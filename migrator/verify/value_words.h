@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "adapters/row_batch.h"
@@ -26,6 +27,8 @@ class ValueWords {
 
  private:
   std::string of_text(const std::string& text) const;
+  std::string of_large(std::string_view bytes, Cell::Tag tag) const;
+  std::string digest(std::string_view text) const;
 
   const bool show_;
   const std::string key_;

@@ -8,7 +8,7 @@
 // - a digest of the record itself instead of its bytes: NeighboursThatSwapAValue and
 //   TellApartWhatIsHashedAlike fail;
 // - MySQL's range_order() canonical for every text: TextKeys reports rows that are equal.
-//   (PostgreSQL's would not be noticed: the test servers order by the C library's C.UTF-8 or C.)
+// - PostgreSQL's canonical for every collation: InALanguagesOrderAreComparedToo fails.
 #include <algorithm>
 #include <functional>
 #include <optional>
@@ -360,34 +360,115 @@ TEST(Digests, ANullIsInItsColumn) {
 }
 
 // Accents, case and padding: the two sides sort the same keys in different orders.
+// `there`: the target's table is there before, with this column; "": migrate makes it.
+void compare_text_keys(ServerKind from, ServerKind to, const std::string& column,
+                       const std::string& there) {
+  SCOPED_TRACE(fmt::format("{} to {}: {}, {}", name(from), name(to), column, there));
+  MigrationCase trial(from, to);
+  const std::string create = "CREATE TABLE t (name {} NOT NULL PRIMARY KEY, n INT NOT NULL);";
+  std::string sql = fmt::format(fmt::runtime(create), column);
+  sql += fmt::format("INSERT INTO t SELECT {}, n FROM {};",
+                     is_mysql(from)      ? "CONCAT(CHAR(97 + n % 26), n)"
+                     : is_postgres(from) ? "chr(97 + n % 26) || n"
+                                         : "char(97 + n % 26) || n",
+                     numbers(from, 300));
+  sql += "INSERT INTO t VALUES ('Zebra', 1), ('\xC3\xA4pfel', 2), ('_x', 3), ('~', 4), ('B-1', 5);";
+  trial.source.exec(sql);
+  if (!there.empty()) trial.target.exec(fmt::format(fmt::runtime(create), there));
+  trial.plan("  - name: t\n", "verify: {range_rows: 20}\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  for (const std::string mode : {"stream", "digest"}) {
+    const CommandResult equal = trial.migrate({"verify", "plan.yaml", "--mode", mode});
+    EXPECT_EQ(equal.status, 0) << shown(equal);
+  }
+  trial.target.exec("UPDATE t SET n = -1 WHERE name = 'Zebra'; DELETE FROM t WHERE name = '~';");
+  const CommandResult found = trial.migrate({"verify", "plan.yaml", "--json"});
+  EXPECT_EQ(found.status, 3) << shown(found);
+  EXPECT_EQ(VerifyCase::named(document(found)),
+            (std::set<std::string>{"differs [\"Zebra\"] n", "missing [\"~\"]"}));
+}
+
 TEST(TextKeys, OfTwoOrdersAreComparedInOneThatBothShare) {
   for (const auto& [from, to] : all_pairs()) {
-    SCOPED_TRACE(fmt::format("{} to {}", name(from), name(to)));
-    MigrationCase trial(from, to);
     const std::string collated = is_mysql(from) ? " COLLATE utf8mb4_general_ci" : "";
-    std::string sql = fmt::format(
-        "CREATE TABLE t (name VARCHAR(40){} NOT NULL PRIMARY KEY, n INT NOT NULL);", collated);
-    sql += fmt::format("INSERT INTO t SELECT {}, n FROM {};",
-                       is_mysql(from)      ? "CONCAT(CHAR(97 + n % 26), n)"
-                       : is_postgres(from) ? "chr(97 + n % 26) || n"
-                                           : "char(97 + n % 26) || n",
-                       numbers(from, 300));
-    sql +=
-        "INSERT INTO t VALUES ('Zebra', 1), ('\xC3\xA4pfel', 2), ('_x', 3), ('~', 4), ('B-1', 5);";
-    trial.source.exec(sql);
-    trial.plan("  - name: t\n", "verify: {range_rows: 20}\n");
-    ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
-    for (const std::string mode : {"stream", "digest"}) {
-      const CommandResult equal = trial.migrate({"verify", "plan.yaml", "--mode", mode});
-      EXPECT_EQ(equal.status, 0) << shown(equal);
-    }
-    trial.target.exec("UPDATE t SET n = -1 WHERE name = 'Zebra'; DELETE FROM t WHERE name = '~';");
-    const CommandResult found = trial.migrate({"verify", "plan.yaml", "--json"});
-    EXPECT_EQ(found.status, 3) << shown(found);
-    EXPECT_EQ(VerifyCase::named(document(found)),
-              (std::set<std::string>{"differs [\"Zebra\"] n", "missing [\"~\"]"}));
+    compare_text_keys(from, to, "VARCHAR(40)" + collated, "");
   }
 }
+
+// PostgreSQL has the orders of ICU, whichever locales the machine has.
+TEST(TextKeys, InALanguagesOrderAreComparedToo) {
+  const std::string plain = "VARCHAR(40)", english = "VARCHAR(40) COLLATE \"en-US-x-icu\"";
+  for (const ServerKind to : {ServerKind::postgres, ServerKind::mariadb, ServerKind::sqlite}) {
+    compare_text_keys(ServerKind::postgres, to, english, "");
+  }
+  compare_text_keys(ServerKind::postgres, ServerKind::postgres, english, plain + " COLLATE \"C\"");
+  compare_text_keys(ServerKind::postgres, ServerKind::postgres, plain, english);
+  compare_text_keys(ServerKind::sqlite, ServerKind::postgres, plain, english);
+}
+
+// As many columns as an engine lets a table have, and a value of 100 MiB.
+class Large : public testing::TestWithParam<ServerKind> {};
+
+TEST_P(Large, RowsOfVeryManyColumnsAreCompared) {
+  const ServerKind kind = GetParam();
+  const int columns = kind == ServerKind::sqlite ? 2000 : is_postgres(kind) ? 1600 : 1017;
+  MigrationCase trial(kind, kind);
+  std::string create = "CREATE TABLE t (c1 INTEGER NOT NULL PRIMARY KEY", values = "1";
+  for (int at = 2; at <= columns; ++at) {
+    create += fmt::format(", c{} SMALLINT", at);
+    values += fmt::format(", {}", at % 100);
+  }
+  trial.source.exec(create + ");");
+  trial.source.exec("INSERT INTO t VALUES (" + values + ");");
+  trial.source.exec("INSERT INTO t (c1) VALUES (2), (3);");
+  trial.plan("  - name: t\n", "verify: {show_values: true}\n");
+  const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+  ASSERT_EQ(copied.status, 0) << shown(copied);
+  for (const std::string mode : {"stream", "digest"}) {
+    const CommandResult equal = trial.migrate({"verify", "plan.yaml", "--mode", mode});
+    EXPECT_EQ(equal.status, 0) << shown(equal);
+  }
+  trial.target.exec(fmt::format("UPDATE t SET c{} = 7 WHERE c1 = 2;", columns));
+  for (const std::string mode : {"stream", "digest"}) {
+    const CommandResult found = trial.migrate({"verify", "plan.yaml", "--json", "--mode", mode});
+    EXPECT_EQ(found.status, 3) << shown(found);
+    EXPECT_EQ(VerifyCase::named(document(found)),
+              (std::set<std::string>{fmt::format("differs [2] c{}", columns)}));
+  }
+}
+
+TEST_P(Large, ValuesOfAHundredMebibytesAreCompared) {
+  const ServerKind kind = GetParam();
+  MigrationCase trial(kind, kind);
+  const std::string blob = is_postgres(kind) ? "BYTEA" : is_mysql(kind) ? "LONGBLOB" : "BLOB";
+  const std::string large =
+      is_postgres(kind) ? "convert_to(repeat('0123456789abcdef', 6553600), 'UTF8')"
+      : is_mysql(kind)  ? "REPEAT('0123456789abcdef', 6553600)"
+                        : "CAST(replace(hex(zeroblob(3276800)), '00', '0123456789abcdef'"
+                          " || '0123456789abcdef') AS BLOB)";
+  trial.source.exec(fmt::format("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, b {});", blob));
+  trial.source.exec(fmt::format("INSERT INTO t VALUES (1, NULL), (2, {}), (3, NULL);", large));
+  ASSERT_EQ(trial.source.value("SELECT LENGTH(b) FROM t WHERE id = 2"), "104857600");
+  trial.plan("  - name: t\n");
+  const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+  ASSERT_EQ(copied.status, 0) << shown(copied);
+  const CommandResult equal = trial.migrate({"verify", "plan.yaml", "--mode", "digest"});
+  EXPECT_EQ(equal.status, 0) << shown(equal);
+  // The last byte.
+  trial.target.exec(fmt::format("UPDATE t SET b = {} WHERE id = 2;",
+                                is_postgres(kind) ? "set_byte(b, 104857599, 0)"
+                                : is_mysql(kind)
+                                    ? "CONCAT(LEFT(b, 104857599), X'00')"
+                                    : "CAST(substr(b, 1, 104857599) || X'00' AS BLOB)"));
+  const CommandResult found = trial.migrate({"verify", "plan.yaml", "--json", "--mode", "stream"});
+  EXPECT_EQ(found.status, 3) << shown(found);
+  EXPECT_EQ(VerifyCase::named(document(found)), (std::set<std::string>{"differs [2] b"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Large,
+                         testing::Values(ServerKind::postgres, ServerKind::mariadb,
+                                         ServerKind::sqlite),
+                         [](const auto& one) { return std::string(name(one.param)); });
 
 // What was found equal before a kill is not looked at again, and what comes behind it is.
 TEST(Interrupted, AVerifyGoesOnAndNeverCounts) {

@@ -261,8 +261,8 @@ Command Server::server_command() const {
                   "--bind-address=127.0.0.1", "--init-file=" + folder_ + "/init.sql",
                   "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
                   "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=128M",
-                  "--innodb-log-file-size=96M", "--max-allowed-packet=64M", "--max-connections=100",
-                  "--local-infile=1", "--performance-schema=OFF",
+                  "--innodb-log-file-size=96M", "--max-allowed-packet=128M",
+                  "--max-connections=100", "--local-infile=1", "--performance-schema=OFF",
                   "--sql-mode=NO_ENGINE_SUBSTITUTION", "--character-set-server=latin1",
                   std::string("--default-time-zone=") + kMysqlZone};
   if (kind_ == ServerKind::oracle_mysql) {
