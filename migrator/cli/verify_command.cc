@@ -20,7 +20,8 @@ nlohmann::json to_json(const std::vector<TableComparison>& results, bool equal) 
     for (const Difference& difference : table.found) {
       first.push_back({{"kind", name(difference.kind)},
                        {"key", nlohmann::json::parse(encode_key(difference.key))},
-                       {"columns", difference.columns}});
+                       {"columns", difference.columns},
+                       {"copies", difference.copies}});
     }
     tables.push_back({{"table", table.table},
                       {"equal", table.equal()},
@@ -58,17 +59,20 @@ void print_results(const std::vector<TableComparison>& results, std::size_t show
   std::fputs(columns(rows).c_str(), stdout);
   for (const TableComparison& table : results) {
     std::size_t shown = 0;
+    std::uint64_t named = 0;
     for (const Difference& difference : table.found) {
       if (shown == show) break;
       ++shown;
-      std::printf("%s: %s %s%s%s\n", table.table.c_str(),
+      named += difference.copies;
+      std::printf("%s: %s %s%s%s%s\n", table.table.c_str(),
                   std::string(name(difference.kind)).c_str(), describe(difference.key).c_str(),
+                  difference.copies == 1 ? "" : fmt::format(" x {}", difference.copies).c_str(),
                   difference.columns.empty() ? "" : ": ",
                   fmt::format("{}", fmt::join(difference.columns, ", ")).c_str());
     }
-    if (table.differences() > shown) {
+    if (table.differences() > named) {
       std::printf("%s: and %s more\n", table.table.c_str(),
-                  human_count(table.differences() - shown).c_str());
+                  human_count(table.differences() - named).c_str());
     }
     if (table.in_flux > 0) {
       std::printf("%s: %s rows were on their way, and are equal\n", table.table.c_str(),

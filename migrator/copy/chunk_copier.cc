@@ -92,6 +92,7 @@ void ChunkCopier::write(ChunkReader& reader, ChunkReader::Message message,
         Session& session = sessions_.writer.session();
         session.begin();
         context_.fence.lock(session, *chunk_, chunk_->epoch);
+        refuse_rows_that_cannot_be_told(table_.route, session);
         stop_point("chunk_locked");
         sink_ = sessions_.writer->load(table_.route.write, form.layout,
                                        table_.expects_present ? LoadMode::merge : LoadMode::direct);
@@ -287,6 +288,7 @@ std::optional<Chunk> ChunkCopier::copy_colocated(std::unique_ptr<Colocation>& co
     Session& session = sessions_.writer.session();
     session.begin();
     context_.fence.lock(session, chunk, chunk.epoch);
+    refuse_rows_that_cannot_be_told(table_.route, session);
     stop_point("chunk_locked");
     const LoadCount count =
         colocation->copy(table_.route.read, table_.route.write, chunk.range,

@@ -41,9 +41,13 @@ Error cannot_be_told_apart(const Error& error) {
                            error.what()))
       .table(error.table())
       .code(error.code())
-      .remedy(
-          "correct the row on the source, or the plan's types for this table; or give it a unique "
-          "key there");
+      .duplicate_key(error.duplicate_key())
+      .remedy(fmt::format(
+          "{}{}", error.remedy().empty() ? "" : error.remedy() + "; or ",
+          error.duplicate_key()
+              ? "drop the unique index of the target that the source has not, until the rows are in"
+              : "correct the row on the source, or the plan's types for this table, or give it a "
+                "unique key there"));
 }
 
 }  // namespace
@@ -107,6 +111,7 @@ ChunkDone ChunkRecovery::copy(Way way, bool beside_relay) {
   held_off_ = context_.lease && !beside_relay;
   if (held_off_) context_.lease->hold_off(session);
   context_.fence.lock(session, chunk_, epoch_);
+  refuse_rows_that_cannot_be_told(table_.route, session);
   // What an attempt that died before its commit had refused is judged anew.
   context_.store.clear_rejects(table_.route.name, chunk_.number);
   if (way == Way::bisect) {

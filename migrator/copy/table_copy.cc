@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace migrator {
 namespace {
 
@@ -23,6 +25,18 @@ namespace {
 constexpr std::chrono::milliseconds kLease{60'000};
 
 }  // namespace
+
+void refuse_rows_that_cannot_be_told(const TableRoute& route, Session& target) {
+  if (!route.read.key.empty()) return;
+  const std::string table = target.dialect().quote(route.write.table);
+  if (target.query(fmt::format("SELECT 1 FROM {} LIMIT 1", table)).empty()) return;
+  throw Error(ErrorKind::gate,
+              fmt::format("{}: the target table holds rows, and has no key by which to tell them "
+                          "from those that are to come",
+                          route.name))
+      .table(route.name)
+      .remedy("empty the target table, and run the same command again");
+}
 
 std::optional<Chunk> TableCopy::next_chunk(Source& source, CopyContext& context) {
   std::optional<Chunk> chunk = chunker.next(source);

@@ -44,6 +44,11 @@ struct CopyContext {
 };
 
 // What each of so many workers may read ahead.
+// Of a table without a key: rows that its chunk did not bring could not be told from those that it
+// brings, and these would be there twice. In the chunk's transaction, behind its fence; throws
+// Error(gate) where the target holds rows. Nothing of a table with a key.
+void refuse_rows_that_cannot_be_told(const TableRoute& route, Session& target);
+
 std::size_t read_ahead_bytes(int workers);
 
 class TableCopy {

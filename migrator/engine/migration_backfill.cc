@@ -41,8 +41,13 @@ BackfillResult MigrationRun::backfill(
   const int jobs = usable_jobs(settings, dialect);
   Pacer pacer(interrupt_);
   Endpoints limited = endpoints_;
-  limited.source_options.statement_timeout = kWorkerStatementTimeout;
-  limited.target_options.statement_timeout = kWorkerStatementTimeout;
+  // But a table without a key is one statement, however long it takes.
+  const bool all_cut = std::none_of(both.routes.begin(), both.routes.end(),
+                                    [](const auto& route) { return route.read.key.empty(); });
+  if (all_cut) {
+    limited.source_options.statement_timeout = kWorkerStatementTimeout;
+    limited.target_options.statement_timeout = kWorkerStatementTimeout;
+  }
   CopyContext context{
       .endpoints = limited,
       .store = store(),

@@ -90,11 +90,12 @@ std::vector<TableComparison> MigrationRun::verify(
   take_back_settings(options.given_settings);
   const bool over = store().step_done(kFinished) || store().step_done("capture_removed");
   const bool followed = LiveChanges::wanted(plan_) && store().migration() && !over;
+  std::int64_t drained = 0;  // up to this number
   std::optional<ChangedKeys> changed;
   std::unique_ptr<Relay> relay;
   std::optional<BackgroundRelay> background;
   if (followed) {
-    this->relay(false, {});
+    drained = this->relay(false, {}).seq;
     // It works meanwhile: what a row that differs was waiting for is on its way.
     if (options.continuous) changed.emplace(live_->journal());
     relay = live_->relay(sides().routes, store(), BackgroundRelay::patience(), true,
@@ -110,7 +111,7 @@ std::vector<TableComparison> MigrationRun::verify(
         if (!background) return {};
         background->rethrow();
         const RelayProgress progress = background->progress();
-        return {progress.entries, progress.seq};
+        return {progress.entries, std::max(drained, progress.seq)};
       },
       followed ? std::string(name(live_->phase())) : "");
   auto results = verification.run(sides().routes, options, tick);

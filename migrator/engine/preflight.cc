@@ -118,7 +118,15 @@ class Preflight {
   }
 
   void check_key(const TableRoute& route) {
-    if (route.read.key.empty()) return;
+    if (route.read.key.empty()) {
+      const auto known = progress_.find(route.name);
+      if (known != progress_.end() && (known->second.frontier || known->second.chunks_cut > 1)) {
+        add(Severity::error, route.name,
+            "the source's table had a key when its copy began, and has none now",
+            "give it its key back: what was copied so far goes by it");
+      }
+      return;
+    }
     const bool nullable = std::any_of(route.read.key.begin(), route.read.key.end(),
                                       [](const Column& column) { return column.nullable; });
     if (nullable) {

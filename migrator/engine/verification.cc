@@ -154,6 +154,7 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
   // What was equal while nobody followed the changes is no pass.
   relayed_();
   write_down(result);
+  note_unlisted(result);
   log_->append(log_lines(result));
   result.found.resize(std::min<std::size_t>(result.found.size(), plan_.verify.sample_log));
   if (tick) tick(result);
@@ -165,7 +166,6 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
 void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
                          const VerifyOptions& options) {
   WatchProgress progress;
-  for (const TableRoute* route : chosen) note_unlisted(route->name);
   try {
     watch_until_stopped(chosen, comparer, options, progress);
   } catch (const Error&) {
@@ -176,13 +176,23 @@ void Verification::watch(const std::vector<const TableRoute*>& chosen, Comparer&
   }
 }
 
-// Those that are not listed are not looked at again one by one, so nothing settles them here.
-void Verification::note_unlisted(const std::string& table) {
-  unlisted_.erase(table);
-  for (const VerifyOutcome& outcome : store_.verify_outcomes()) {
-    if (outcome.table != table) continue;
-    const std::uint64_t counted = outcome.missing + outcome.extra + outcome.differing;
-    if (counted > store_.open_mismatches(table)) unlisted_.insert(table);
+// More rows differ than are listed.
+bool Verification::has_unlisted(const TableComparison& result) const {
+  std::uint64_t listed = 0;
+  for (std::size_t at = 0; at < result.found.size() && at < plan_.verify.sample_log; ++at) {
+    listed += result.found[at].copies;
+  }
+  return listed < result.differences();
+}
+
+// Those that are not listed are not looked at again one by one, so nothing settles them here. A
+// comparison that failed says nothing new.
+void Verification::note_unlisted(const TableComparison& result) {
+  if (!result.complete) return;
+  if (has_unlisted(result)) {
+    unlisted_.insert(result.table);
+  } else {
+    unlisted_.erase(result.table);
   }
 }
 
@@ -197,6 +207,12 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
                                        WatchProgress& progress) {
   std::optional<Recheck> recheck;
   std::set<std::string> whole, voided;  // tables that have to be compared again, and have no pass
+  for (const VerifyOutcome& outcome : store_.verify_outcomes()) {
+    const bool asked = std::any_of(chosen.begin(), chosen.end(), [&](const TableRoute* route) {
+      return route->name == outcome.table;
+    });
+    if (asked && !outcome.complete) whole.insert(outcome.table);
+  }
   VerifyOptions anew = options;
   anew.resume = false;
   anew.repair = VerifyOptions::Repair::none;
@@ -238,7 +254,6 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
       for (const TableRoute* route : chosen) {
         if (!whole.contains(route->name)) continue;
         const TableComparison result = verify_once(*route, comparer, anew, {});
-        note_unlisted(route->name);
         if (result.error.empty()) {
           whole.erase(route->name);
           voided.erase(route->name);
@@ -381,7 +396,7 @@ std::vector<Mismatch> Verification::mismatches_of(const TableComparison& result)
 void Verification::write_down(const TableComparison& result) {
   const std::vector<Mismatch> found = mismatches_of(result);
   // Only where everything that differs is among them do the others not differ.
-  const bool whole = result.complete && found.size() == result.differences();
+  const bool whole = result.complete && !has_unlisted(result);
   store_.put_mismatches(result.table, found, whole);
   // A repair says nothing of the rows that were not looked at again: it needs a verify of its own.
   store_.put_verify({result.table, result.begun, result.rows_source, result.missing, result.extra,

@@ -105,7 +105,8 @@ class Verification {
                            const VerifyOptions& options, WatchProgress& progress);
   bool watch_table(const TableRoute& route, std::vector<std::string>& left, Recheck& recheck,
                    WatchProgress& progress);
-  void note_unlisted(const std::string& table);
+  bool has_unlisted(const TableComparison& result) const;
+  void note_unlisted(const TableComparison& result);
   bool any_different(const std::vector<const TableRoute*>& chosen);
   std::vector<Mismatch> mismatches_of(const TableComparison& result) const;
   void write_down(const TableComparison& result);

@@ -4,6 +4,7 @@
 // Threads: immutable.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,13 +21,14 @@ std::string_view name(DifferenceKind kind);
 
 struct Difference {
   DifferenceKind kind = DifferenceKind::differs;
-  Key key;                           // in the target's types
+  Key key;                           // in the target's types; without a key name_of() the row
   std::vector<std::string> columns;  // differs: the source's names of the columns
   // Of these, where they were asked for, in the words of ValueWords.
   struct Values {
     std::string source, target;
   };
   std::vector<Values> values;
+  std::uint64_t copies = 1;  // more only without a key: how many of it are too few or too many
 };
 
 class ComparedTable {
@@ -36,6 +38,8 @@ class ComparedTable {
   ComparedTable(const TableRoute& compared, bool same_engine, const ValueWords* words = nullptr);
 
   bool has_key() const { return !key_.empty(); }
+  // Of hashes of rows.
+  std::uint64_t seed() const { return words_ ? words_->seed() : 0; }
 
   const TableRoute& route;
   const ReadSpec source, target;  // misfits are marked

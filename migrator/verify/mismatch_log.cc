@@ -22,6 +22,7 @@ std::string mismatch_line(const Difference& difference, const MismatchContext& c
       {"key", nlohmann::json::parse(encode_key(difference.key))},
       {"kind", name(difference.kind)},
       {"columns", difference.columns},
+      {"copies", difference.copies},
       {"values", values}};
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

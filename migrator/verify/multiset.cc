@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -45,7 +44,7 @@ class Multisets {
  public:
   Multisets(const ComparedTable& table, const std::function<RangeRows(bool of_source)>& open,
             std::size_t keep)
-      : table_(table), open_(open), keep_(keep), seed_(std::random_device{}()) {}
+      : table_(table), open_(open), keep_(keep), seed_(table.seed()) {}
 
   RangeFindings run() {
     add_up();
@@ -54,7 +53,7 @@ class Multisets {
       if (source_[at] != target_[at]) differing.push_back(at);
     }
     for (std::size_t at = 0; at < differing.size();) {
-      if (wrong_copies_ >= keep_) {
+      if (wrong_.size() >= keep_) {
         count_at_least(differing[at++]);
         continue;
       }
@@ -135,12 +134,15 @@ class Multisets {
     }
     std::erase_if(surplus, [](const auto& row) { return row.second == 0; });
     if (surplus.empty()) throw changed();
-    for (const auto& [hash, copies] : surplus) {
-      const auto count_of = static_cast<std::uint64_t>(copies > 0 ? copies : -copies);
-      (copies > 0 ? out_.missing : out_.extra) += count_of;
-      if (wrong_copies_ >= keep_) continue;
-      wrong_copies_ += count_of;
-      wrong_.emplace(hash, copies);
+    // The same ones each time: those of the lowest hashes.
+    std::vector<std::pair<Hash, std::int64_t>> rows(surplus.begin(), surplus.end());
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.first.high, a.first.low) < std::pair(b.first.high, b.first.low);
+    });
+    for (const auto& [hash, copies] : rows) {
+      (copies > 0 ? out_.missing : out_.extra) +=
+          static_cast<std::uint64_t>(copies > 0 ? copies : -copies);
+      if (wrong_.size() < keep_) wrong_.emplace(hash, copies);
     }
   }
 
@@ -161,11 +163,9 @@ class Multisets {
       Difference difference;
       difference.kind = of_source ? DifferenceKind::missing : DifferenceKind::extra;
       difference.key = table_.name_of(batch_, row);
-      const auto copies = static_cast<std::uint64_t>(of_source ? found->second : -found->second);
-      for (std::uint64_t copy = 0; copy < copies && out_.found.size() < keep_; ++copy) {
-        out_.found.push_back(difference);
-        out_.keys.end_cell_row();  // it has no columns
-      }
+      difference.copies = static_cast<std::uint64_t>(of_source ? found->second : -found->second);
+      out_.found.push_back(std::move(difference));
+      out_.keys.end_cell_row();  // it has no columns
       wrong_.erase(found);
       --left;
     };
@@ -183,12 +183,11 @@ class Multisets {
   const ComparedTable& table_;
   const std::function<RangeRows(bool of_source)>& open_;
   const std::size_t keep_;
-  // Not known beforehand, so that nobody can make two rows that are counted as one.
+  // Not to be foreseen, so that nobody can make two rows that are counted as one.
   const std::uint64_t seed_;
   std::vector<Bucket> source_ = std::vector<Bucket>(kBuckets);
   std::vector<Bucket> target_ = std::vector<Bucket>(kBuckets);
   Surplus wrong_;  // to be named
-  std::uint64_t wrong_copies_ = 0;
   RangeFindings out_;
   RowBatch batch_;
   std::string form_;

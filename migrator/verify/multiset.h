@@ -19,10 +19,10 @@
 namespace migrator {
 
 // open: reads all rows of a side from the beginning, as cells of the target's types. keep: how many
-// differences are named, by ComparedTable::name_of(); as soon as there are as many, buckets that
-// are left count only what is sure of them: the difference of their numbers of rows, or one of each
-// kind where these are the same. Throws Error(transient) where the rows changed between two
-// readings.
+// different rows are named, by ComparedTable::name_of(), the same ones each time; as soon as there
+// are as many, buckets that are left count only what is sure of them: the difference of their
+// numbers of rows, or one of each kind where these are the same. Throws Error(transient) where the
+// rows changed between two readings.
 RangeFindings compare_multisets(const ComparedTable& table,
                                 const std::function<RangeRows(bool of_source)>& open,
                                 std::size_t keep);

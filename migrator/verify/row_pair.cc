@@ -50,7 +50,14 @@ bool RowPair::equal() const {
 
 RowPair read_pair(const TableRoute& route, const Endpoints& endpoints, Interrupt& interrupt,
                   const Key& key) {
-  if (route.write.key.empty()) throw cannot_be_found(route, key);
+  if (route.write.key.empty()) {
+    throw Error(ErrorKind::permanent,
+                fmt::format("{}: the table has no key to look for a row by", route.name))
+        .table(route.name)
+        .remedy(
+            "`migrate verify` counts its rows; with `verify: {show_values: true}` in the plan it "
+            "names those that are too few or too many by their values");
+  }
   const ComparedTable table(route, endpoints.source_url.engine() == endpoints.target_url.engine());
   const Opened<Source> source = open_source(endpoints, interrupt);
   Opened<Source> target;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <xxhash.h>
 
 #include "migrator/include/migrator/error.h"
 #include "migrator/verify/cell_comparison.h"
@@ -33,8 +34,13 @@ std::string ValueWords::of(const RowBatch& batch, const Cell& cell, const Type& 
 }
 
 std::string ValueWords::of_row(const std::vector<Value>& values) const {
-  return of_text(encode_key(values));
+  const std::string text = encode_key(values);
+  // It has to be another row's no more than the row is.
+  const bool cut = show_ && text.size() > kShownBytes;
+  return cut ? of_text(text) + " " + digest(text) : of_text(text);
 }
+
+std::uint64_t ValueWords::seed() const { return XXH3_64bits(key_.data(), key_.size()); }
 
 // As JSON it would be many times as large.
 std::string ValueWords::of_large(std::string_view bytes, Cell::Tag tag) const {

@@ -4,6 +4,7 @@
 // Threads: immutable.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,11 @@ class ValueWords {
   // A JSON value as in encode_key(), cut to some 200 bytes; or "hmac:" and 16 hex digits. NULL is
   // "null" in both.
   std::string of(const RowBatch& batch, const Cell& cell, const Type& type) const;
-  // Of all values of a row: a JSON array, cut in the same way; or a digest.
+  // Of all values of a row: a JSON array, and where it has to be cut a digest of all behind it; or
+  // that digest alone.
   std::string of_row(const std::vector<Value>& values) const;
+  // For hashes that nobody can foresee, and that are the same each time.
+  std::uint64_t seed() const;
 
  private:
   std::string of_text(const std::string& text) const;

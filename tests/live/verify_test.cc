@@ -8,9 +8,11 @@
 #include <iterator>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
+#include "tests/faults/tcp_proxy.h"
 #include "tests/integration/migration_case.h"
 #include "tests/live/writers.h"
 
@@ -103,8 +105,9 @@ TEST_P(LiveVerify, WhatIsWrongIsFoundAndRepaired) {
   const std::string log = trial.read("mismatches.jsonl");
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3);
   const json line = json::parse(log.substr(0, log.find('\n')));
-  EXPECT_EQ(keys_of(line), (std::vector<std::string>{"columns", "key", "kind", "migration", "phase",
-                                                     "seq", "table", "time", "values", "version"}));
+  EXPECT_EQ(keys_of(line),
+            (std::vector<std::string>{"columns", "copies", "key", "kind", "migration", "phase",
+                                      "seq", "table", "time", "values", "version"}));
   EXPECT_GT(line["seq"], 0);
   // Without being told, it deletes nothing.
   const json some = verify(3, {"--repair"});
@@ -295,6 +298,41 @@ TEST(VerifySoak, FindsEveryPlantedDifferenceAndNothingElse) {
   writers.stop();
   // Else there was nothing to be wrong about.
   EXPECT_GT(in_flux, 0u) << writers.commits() << " commits";
+}
+
+// Connections that break between two looks: what is looked at again is counted once.
+TEST(BrokenRecheck, CountsEachRowOnce) {
+  MigrationCase trial(ServerKind::postgres, ServerKind::mariadb);
+  TcpProxy source(trial.source_url), target(trial.target_url);
+  trial.source_url = source.url();
+  trial.target_url = target.url();
+  trial.source.exec(
+      "CREATE TABLE t (id int NOT NULL PRIMARY KEY, v int NOT NULL);"
+      "INSERT INTO t SELECT n, n FROM generate_series(1, 3000) AS n;");
+  // Several hundred of them: a look takes more than one read.
+  trial.plan(MigrationCase::tables({"t"}),
+             "capture: trigger\nverify: {recheck: [400ms, 400ms, 400ms, 400ms, 400ms, 400ms]}\n");
+  const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+  ASSERT_EQ(copied.status, 0) << shown(copied);
+  trial.target.exec(
+      "DELETE FROM t WHERE id % 3 = 0; UPDATE t SET v = -1 WHERE id % 3 = 1;"
+      "INSERT INTO t SELECT seq, seq FROM seq_3001_to_3500;");
+  Child verify = trial.start({"verify", "plan.yaml", "--json"});
+  // In the middle of it some are mended: those settle, and are not counted.
+  for (int cut = 0; cut < 12 && verify.running(); ++cut) {
+    std::this_thread::sleep_for(250ms);
+    (cut % 2 == 0 ? source : target).cut();
+    if (cut == 6) trial.target.exec("UPDATE t SET v = id WHERE id % 3 = 1 AND id <= 1500;");
+  }
+  ASSERT_TRUE(verify.wait_for(60s));
+  trial.remember(verify);
+  ASSERT_EQ(verify.status(), 3) << verify.err();
+  const json table = json::parse(verify.out())["tables"][0];
+  EXPECT_EQ(table["missing"], 1000);
+  EXPECT_EQ(table["extra"], 500);
+  EXPECT_EQ(table["differing"].get<int>() + table["in_flux"].get<int>(), 1000);
+  EXPECT_EQ(table["differing"], 500);
+  EXPECT_TRUE(table["complete"]);
 }
 
 // A key that SQLite keeps as it was written is not found by what the comparison makes of it: no

@@ -19,12 +19,13 @@ TEST(MismatchLog, IsThatOfItsGoldenFile) {
                                "backfill", 4711, at});
   };
   std::string lines =
-      line({DifferenceKind::missing, {std::int64_t{7}, std::string("a\"b")}, {}, {}});
-  lines += line({DifferenceKind::extra, {Bytes{std::string("\x00\xff", 2)}}, {}, {}});
+      line({DifferenceKind::missing, {std::int64_t{7}, std::string("a\"b")}, {}, {}, 1});
+  lines += line({DifferenceKind::extra, {Bytes{std::string("\x00\xff", 2)}}, {}, {}, 2});
   lines += line({DifferenceKind::differs,
                  {std::string("\xff")},
                  {"note", "paid"},
-                 {{"hmac:0123456789abcdef", "null"}, {"\"a\"", "1.5"}}});
+                 {{"hmac:0123456789abcdef", "null"}, {"\"a\"", "1.5"}},
+                 1});
   const std::string path = MIGRATOR_GOLDEN "/mismatches-v1.jsonl";
   // For a new version.
   if (std::getenv("MIGRATOR_WRITE_GOLDEN") != nullptr) std::ofstream(path) << lines;
