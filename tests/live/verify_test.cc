@@ -311,13 +311,15 @@ TEST(BrokenRecheck, CountsEachRowOnce) {
       "INSERT INTO t SELECT n, n FROM generate_series(1, 3000) AS n;");
   // Several hundred of them: a look takes more than one read.
   trial.plan(MigrationCase::tables({"t"}),
-             "capture: trigger\nverify: {recheck: [400ms, 400ms, 400ms, 400ms, 400ms, 400ms]}\n");
+             "capture: trigger\nverify: {recheck: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]}\n");
   const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
   ASSERT_EQ(copied.status, 0) << shown(copied);
   trial.target.exec(
       "DELETE FROM t WHERE id % 3 = 0; UPDATE t SET v = -1 WHERE id % 3 = 1;"
       "INSERT INTO t SELECT seq, seq FROM seq_3001_to_3500;");
   Child verify = trial.start({"verify", "plan.yaml", "--json"});
+  // Not before it has read the catalogs: a cut there ends the command.
+  ASSERT_TRUE(eventually([&] { return !trial.status()["verify"].empty(); })) << verify.err();
   // In the middle of it some are mended: those settle, and are not counted.
   for (int cut = 0; cut < 12 && verify.running(); ++cut) {
     std::this_thread::sleep_for(250ms);
