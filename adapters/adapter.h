@@ -259,9 +259,10 @@ class Source {
 
   // --- rows that are reduced where they are
 
-  // Best first; none where this engine cannot, or not for these columns. Equal values
-  // may hash differently where they are spelled differently (JSON, 1.50 and 1.5); of those that
-  // differ in any bit, the forms that are hashed differ, too.
+  // Best first; none where this engine cannot, or not for these columns. (canonical_digest.h has
+  // the one that several engines share.) Equal values may hash differently where they are spelled
+  // differently (JSON, 1.50 and 1.5); of those that differ in any bit, the forms that are hashed
+  // differ, too.
   virtual std::vector<DigestForm> digest_forms(const ReadSpec&) { return {}; }
   // In one statement; honours `where`.
   virtual RangeDigest digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form);

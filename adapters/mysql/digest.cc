@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/canonical_digest.h"
 #include "adapters/mysql/key_range.h"
 #include "adapters/mysql/native_type.h"
 
@@ -55,6 +56,87 @@ std::string digest_form(const std::vector<Column>& columns) {
     } else {
       sql += ", " + name;
     }
+  }
+  return sql + ")";
+}
+
+bool has_canonical_form(const std::vector<Column>& columns) {
+  return std::all_of(columns.begin(), columns.end(), [](const Column& column) {
+    const NativeType native = parse_native_type(column.native_type);
+    switch (column.type.kind) {
+      case TypeKind::boolean:
+      case TypeKind::int16:
+      case TypeKind::int32:
+      case TypeKind::int64:
+      case TypeKind::uint64:
+        return native.is_integer() || native.base == Base::bit || native.base == Base::year;
+      case TypeKind::decimal:
+        return native.base == Base::decimal &&
+               column.native_type.find("zerofill") == std::string::npos;
+      case TypeKind::text:
+        return native.is_text();
+      case TypeKind::bytes:
+        return native.is_binary() && native.base != Base::bit;
+      case TypeKind::date:
+        return native.base == Base::date;
+      case TypeKind::time:
+        return native.base == Base::time;
+      case TypeKind::timestamp:
+      case TypeKind::timestamptz:
+        return native.base == Base::datetime || native.base == Base::timestamp;
+      case TypeKind::uuid:
+        return native.base == Base::uuid;
+      default:
+        return false;
+    }
+  });
+}
+
+namespace {
+
+// Without the zeros of a fraction that say nothing. Only for what has a point.
+std::string without_zeros(const std::string& text) {
+  return fmt::format("TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))", text);
+}
+
+std::string canonical_text(const Column& column) {
+  const NativeType native = parse_native_type(column.native_type);
+  const std::string name = quote_name(column.name);
+  switch (column.type.kind) {
+    case TypeKind::decimal:
+      return native.scale > 0 ? without_zeros(name) : name;
+    case TypeKind::text: {
+      // Texts of several character sets meet in one form: as bytes they mix.
+      const bool utf8 = column.charset.starts_with("utf8") || column.charset == "ascii";
+      return utf8 && native.base != Base::enumeration && native.base != Base::set
+                 ? fmt::format("CAST({} AS BINARY)", name)
+                 : fmt::format("CAST(CONVERT({} USING utf8mb4) AS BINARY)", name);
+    }
+    case TypeKind::bytes:
+      return fmt::format("LOWER(HEX({}))", name);
+    case TypeKind::time:
+    case TypeKind::timestamp:
+    case TypeKind::timestamptz:
+      return column.type.precision > 0 ? without_zeros(name) : name;
+    case TypeKind::date:
+      return name;
+    case TypeKind::uuid:
+      // With a text beside it IFNULL would make a UUID of that text, which is none.
+      return fmt::format("CAST({} AS CHAR)", name);
+    default:
+      return name + " + 0";  // bits as a number, and nothing of ZEROFILL
+  }
+}
+
+}  // namespace
+
+std::string canonical_form(const std::vector<Column>& columns) {
+  std::string sql = "CONCAT_WS(';'";
+  for (const Column& column : columns) {
+    std::string item = canonical_text(column);
+    if (column.type.kind == TypeKind::text)
+      item = fmt::format("CONCAT(LENGTH({0}), ':', {0})", item);
+    sql += column.nullable ? fmt::format(", IFNULL({}, 'N')", item) : ", " + item;
   }
   return sql + ")";
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/canonical_digest.h"
 #include "adapters/codec.h"
 #include "adapters/key_cells.h"
 #include "adapters/mysql/codec.h"
@@ -214,20 +215,31 @@ std::string MysqlSource::range_order(const ReadSpec& spec) {
 }
 
 std::vector<DigestForm> MysqlSource::digest_forms(const ReadSpec& spec) {
-  if (!has_digest(spec.columns)) return {};
-  return {{kSha1Digest, wire_layout(spec.columns).column_types}};
+  std::vector<DigestForm> forms;
+  if (has_digest(spec.columns)) {
+    forms.push_back({kSha1Digest, wire_layout(spec.columns).column_types});
+  }
+  if (has_canonical_form(spec.columns)) {
+    if (auto form = canonical_digest(spec.columns)) forms.push_back(std::move(*form));
+  }
+  return forms;
 }
 
 // The variable, so that the hash is computed once a row: of a derived table's column the server
 // makes its expression again, once for each use.
 RangeDigest MysqlSource::digest(const ReadSpec& spec, const KeyRange& range,
                                 const DigestForm& form) {
-  if (digest_forms(spec) != std::vector{form}) return Source::digest(spec, range, form);
+  const std::vector<DigestForm> forms = digest_forms(spec);
+  if (std::find(forms.begin(), forms.end(), form) == forms.end()) {
+    return Source::digest(spec, range, form);
+  }
+  const bool canonical = form.algorithm == kCanonicalDigest;
   session_.prepare_for_read(false);
   const Result result = session_.query(
-      "SELECT COUNT(*), COUNT(@_migrator_digest := SHA1(" + digest_form(spec.columns) +
-      ")), SUM(CAST(CONV(LEFT(@_migrator_digest, 16), 16, 10) AS UNSIGNED)), "
-      "SUM(CAST(CONV(RIGHT(@_migrator_digest, 16), 16, 10) AS UNSIGNED))" +
+      "SELECT COUNT(*), COUNT(@_migrator_digest := " +
+      (canonical ? "MD5(" + canonical_form(spec.columns) : "SHA1(" + digest_form(spec.columns)) +
+      ")), SUM(CAST(CONV(LEFT(@_migrator_digest, 16), 16, -10) AS SIGNED)), "
+      "SUM(CAST(CONV(RIGHT(@_migrator_digest, 16), 16, -10) AS SIGNED))" +
       from(spec) + where_clause(range_condition(key_columns(spec.key), range), spec.where));
   const std::vector<Value>& row = result.rows.at(0);
   RangeDigest digest{static_cast<std::uint64_t>(as_integer(row[0])), ""};

@@ -1,4 +1,4 @@
-// A digest of rows by PostgreSQL's hash of their binary form.
+// Digests of rows: by PostgreSQL's hash of their binary form, and the canonical one.
 //
 // Not by the hash of the record itself: that adds up the hashes of the columns, each 31 times the
 // one before, so that two rows which swap a value cancel each other in a sum; and types hash alike
@@ -19,5 +19,12 @@ inline constexpr int kRecordDigestSince = 140'000;
 // The columns as one bytea, in which no two rows look alike: each value behind its type and length,
 // texts in the client's encoding.
 std::string digest_bytes(const std::vector<Column>& columns);
+
+// trim_scale() came with PostgreSQL 13.
+inline constexpr int kCanonicalDigestSince = 130'000;
+
+// The form of canonical_digest.h, as one expression. REQUIRES: the columns have one, and the
+// database is in UTF-8.
+std::string canonical_form(const std::vector<Column>& columns);
 
 }  // namespace migrator::postgres

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adapters/canonical_digest.h"
 #include "adapters/key_cells.h"
 #include "adapters/postgres/codec_binary.h"
 #include "adapters/postgres/dialect.h"
@@ -360,22 +361,38 @@ std::string PgSource::range_order(const ReadSpec& spec) {
 }
 
 std::vector<DigestForm> PgSource::digest_forms(const ReadSpec& spec) {
-  if (session_.server().version < kRecordDigestSince) return {};
-  DigestForm form{kRecordDigest, {}};
-  for (const Column& column : spec.columns) form.column_types.push_back(column.native_type);
-  return {std::move(form)};
+  std::vector<DigestForm> forms;
+  if (session_.server().version >= kRecordDigestSince) {
+    DigestForm& form = forms.emplace_back(kRecordDigest);
+    for (const Column& column : spec.columns) form.column_types.push_back(column.native_type);
+  }
+  if (session_.server().version >= kCanonicalDigestSince &&
+      session_.connection().parameter("server_encoding") == "UTF8") {
+    if (auto form = canonical_digest(spec.columns)) forms.push_back(std::move(*form));
+  }
+  return forms;
 }
 
-// Twice, with different seeds: 128 bits. OFFSET 0 keeps the bytes from being made twice, too.
+// OFFSET 0 keeps what is hashed from being made twice. The hash of PostgreSQL's own is taken twice,
+// with different seeds: 128 bits.
 RangeDigest PgSource::digest(const ReadSpec& spec, const KeyRange& range, const DigestForm& form) {
-  if (digest_forms(spec) != std::vector{form}) return Source::digest(spec, range, form);
+  const std::vector<DigestForm> forms = digest_forms(spec);
+  if (std::find(forms.begin(), forms.end(), form) == forms.end()) {
+    return Source::digest(spec, range, form);
+  }
+  const bool canonical = form.algorithm == kCanonicalDigest;
   const PgSession::Table& table = session_.table(spec.table);
   check_columns(spec, table);
   plan_for(range);
   const Result result = session_.query(
-      "SELECT count(*), sum(hash_record_extended(ROW(r), 1)), sum(hash_record_extended(ROW(r), 2)) "
-      "FROM (SELECT " +
-      digest_bytes(spec.columns) + " AS r" + from_clause(table, spec.table) +
+      "SELECT count(*), " +
+      std::string(canonical ? "sum(('x' || left(r, 16))::bit(64)::bigint), "
+                              "sum(('x' || right(r, 16))::bit(64)::bigint)"
+                            : "sum(hash_record_extended(ROW(r), 1)), "
+                              "sum(hash_record_extended(ROW(r), 2))") +
+      " FROM (SELECT " +
+      (canonical ? "md5(" + canonical_form(spec.columns) + ")" : digest_bytes(spec.columns)) +
+      " AS r" + from_clause(table, spec.table) +
       where_clause(session_.connection(), spec, range, true) + " OFFSET 0) s");
   const std::vector<Value>& row = result.rows.at(0);
   RangeDigest digest{static_cast<std::uint64_t>(as_integer(row[0])), ""};

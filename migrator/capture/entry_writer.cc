@@ -32,6 +32,8 @@ EntryWriter::EntryWriter(const Dialect& dialect, std::string migration, std::str
   without_row_ = head + dialect.placeholder(3) +
                  " FROM (SELECT 1 AS one) o WHERE NOT EXISTS (SELECT 1 FROM " +
                  dialect.quote(table) + " r WHERE " + same(4) + ")";
+  text_of_row_ = fmt::format("SELECT {} FROM {} r WHERE {}", capture.row_key(key_, "r"),
+                             dialect.quote(table), same(1));
   last_entry_ = capture.last_entry(journal_schema);
 }
 
@@ -77,6 +79,11 @@ void EntryWriter::send_with_entries(Session& session, const std::string& stateme
   parameters.emplace_back(relation_);
   const std::string_view returning = dialect_.capture().returning_entry();
   session.send(named ? statement + std::string(returning) : statement, parameters);
+}
+
+std::string EntryWriter::text_of(Queries& connection, const Key& key) const {
+  const Result found = connection.query(text_of_row_, key);
+  return found.empty() ? dialect_.capture().encode(key_, key) : as_text(found.rows[0].at(0));
 }
 
 void EntryWriter::touch(Queries& connection, const Key& key) const {

@@ -43,6 +43,9 @@ class EntryWriter {
   void send_with_entries(Session& session, const std::string& statement,
                          std::vector<Value> parameters, bool named) const;
 
+  // The key's text: of the row as it is there, or of the values where there is none.
+  std::string text_of(Queries& connection, const Key& key) const;
+
   // For a row that the application has changed by itself, or deleted: also where there is none, and
   // then with a number of no place among the key's changes.
   void touch(Queries& connection, const Key& key) const;
@@ -58,7 +61,7 @@ class EntryWriter {
   std::string migration_, relation_;
   std::vector<Column> key_;
   std::string insert_, changed_key_;
-  std::string from_locked_row_, from_row_, without_row_, last_entry_;
+  std::string from_locked_row_, from_row_, without_row_, last_entry_, text_of_row_;
 };
 
 }  // namespace migrator

@@ -33,6 +33,7 @@ nlohmann::json to_json(const std::vector<TableComparison>& results, bool equal) 
                       {"differing", table.differing},
                       {"in_flux", table.in_flux},
                       {"not_looked_at", table.not_looked_at},
+                      {"reported", table.reported},
                       {"repaired", table.repaired},
                       {"seconds", table.seconds},
                       {"bytes", table.bytes},
@@ -78,6 +79,10 @@ void print_results(const std::vector<TableComparison>& results, std::size_t show
       std::printf("%s: %s rows were on their way, and are equal\n", table.table.c_str(),
                   human_count(table.in_flux).c_str());
     }
+    if (table.reported > 0) {
+      std::printf("%s: %s rows that applications had read differently were among those compared\n",
+                  table.table.c_str(), human_count(table.reported).c_str());
+    }
     if (table.not_looked_at > 0) {
       std::printf(
           "%s: %s of these were not looked at again, and cannot be repaired: no key finds them "
@@ -115,7 +120,8 @@ void show(const WatchProgress& progress, bool terminal) {
                                  {"rows", progress.rows},
                                  {"mismatches", progress.mismatches},
                                  {"tables", progress.tables},
-                                 {"waiting", progress.waiting}};
+                                 {"waiting", progress.waiting},
+                                 {"reported", progress.reported}};
     std::fprintf(stderr, "%s\n", line.dump().c_str());
   }
   std::fflush(stderr);
@@ -143,7 +149,7 @@ int run_verify(const Invocation& invocation) {
       "log", po::value<std::string>(), "append a line of JSON for each mismatch to this file")(
       "mode", po::value<std::string>()->default_value("auto"),
       "how whole ranges are compared: stream (rows, byte by byte), digest (by the servers, where "
-      "both have one in common), auto (what is faster)");
+      "they have one in common), auto (what is faster)");
   options.add()("continuous",
                 "when all rows are compared, go on relaying, and look at each row again after it "
                 "has changed, until stopped")(

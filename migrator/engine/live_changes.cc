@@ -20,6 +20,7 @@ LiveChanges::LiveChanges(const Plan& plan, const Endpoints& endpoints, const Chu
       lease_(plan.name),
       source_side_(plan.name, schema),
       target_side_(plan.name, ""),
+      reports_(plan.name, schema),
       guard_(plan.name, "") {}
 
 LiveChanges::Prospect LiveChanges::look(const std::vector<TableRoute>& routes,
@@ -122,6 +123,7 @@ std::vector<std::string> LiveChanges::install(const std::vector<TableRoute>& rou
 void LiveChanges::open_sides(const std::vector<TableRoute>& routes, CheckpointStore& store,
                              Session& source, Session& target, bool new_journal) const {
   source_side_.install(source);
+  reports_.install(source);
   target_side_.install(target);
   std::vector<ShimTable> tables;
   for (const TableRoute& route : routes) {
@@ -230,6 +232,7 @@ void LiveChanges::remove_tables(const std::vector<TableRoute>& routes, Session& 
     }
   }
   source_side_.remove(source.session());
+  reports_.remove(source.session());
   // Other migrations whose journal is written by the shim have rows there.
   journal_.remove(source.session(), !others && !source_side_.exists(source.session()));
   lease_.remove(target);

@@ -20,6 +20,7 @@
 #include "migrator/capture/chunk_fence.h"
 #include "migrator/capture/inline_guard.h"
 #include "migrator/capture/journal.h"
+#include "migrator/capture/shadow_reports.h"
 #include "migrator/capture/side_row.h"
 #include "migrator/relay/relay.h"
 #include "plans/plan.h"
@@ -38,6 +39,8 @@ class LiveChanges {
   static std::string step_of(const TableRoute& route) { return "capture:" + route.name; }
   const Journal& journal() const { return journal_; }
   const RelayLease& lease() const { return lease_; }
+  // Of the source, which is the authority.
+  const ShadowReports& reports() const { return reports_; }
 
   struct Prospect {
     std::vector<Finding> findings;        // what capture would not see
@@ -85,6 +88,7 @@ class LiveChanges {
   const Journal journal_;
   const RelayLease lease_;
   const SideTable source_side_, target_side_;
+  const ShadowReports reports_;
   const InlineGuard guard_;  // on the target
 };
 

@@ -106,7 +106,7 @@ std::vector<TableComparison> MigrationRun::verify(
   }
   Verification verification(
       plan_, endpoints_, interrupt_, store(), followed ? &live_->journal() : nullptr,
-      changed ? &*changed : nullptr,
+      changed ? &*changed : nullptr, followed ? &live_->reports() : nullptr,
       [&]() -> Verification::Relayed {
         if (!background) return {};
         background->rethrow();

@@ -6,6 +6,7 @@
 
 #include "checkpoints/store.h"
 #include "migrator/capture/journal.h"
+#include "migrator/capture/shadow_reports.h"
 #include "migrator/copy/backoff.h"
 #include "migrator/engine/live_changes.h"
 #include "migrator/engine/migration_run.h"
@@ -130,7 +131,13 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
       throw Error(ErrorKind::gate, "the migration has not begun, or its changes are not followed")
           .remedy("begin it with `migrate start PLAN`, with `capture: trigger` or `shim`");
     }
-    return ShadowState{*row, source_side.instances(source.session())};
+    ShadowState state{*row, source_side.instances(source.session()), 0, 0};
+    const ShadowReports reports(plan.name, source.session().server().schema);
+    for (const ShadowReports::Report& one : reports.read(source.session())) {
+      one.label.empty() ? state.reported_beyond += static_cast<std::uint64_t>(one.times)
+                        : state.reported += 1;
+    }
+    return state;
   };
   ShadowState state = look();
   if (!options.shadow_percent && !options.read_percent) return state;

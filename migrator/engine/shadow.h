@@ -23,6 +23,9 @@ struct ShadowOptions {
 struct ShadowState {
   SideRow row;  // of the source
   std::vector<ShimInstance> instances;
+  // That applications have read differently, and no verify has looked at yet; and how often more
+  // were reported than are named.
+  std::uint64_t reported = 0, reported_beyond = 0;
 };
 
 // Without options it only looks. Throws Error(usage) for a percentage that is none, Error(gate)

@@ -139,8 +139,15 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
                                           const std::function<void(const TableComparison&)>& tick) {
   TableComparison result;
   try {
+    // What was reported before its first row is read has been looked at when it is through.
+    const std::vector<ShadowReports::Report> reports =
+        options.resume ? std::vector<ShadowReports::Report>() : take_reports()[route.name];
     result = verify(route, comparer, options, tick);
     store_.clear_verify_progress(route.name);  // nothing is left to go on with
+    if (result.complete) {
+      retire_reports(reports);
+      result.reported = reports.size();
+    }
   } catch (const Error& error) {
     // A statement that somebody else has cancelled is an error as others are.
     if (interrupt_.requested()) throw;
@@ -224,9 +231,19 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
     for (const TableRoute* route : chosen) {
       if (taken.whole.contains(route->name)) whole.insert(route->name);
     }
+    Reports reported = take_reports();
     progress.waiting = 0;
     for (const TableRoute* route : chosen) {
-      const std::set<std::string>& keys = taken.keys[route->name];
+      std::set<std::string>& keys = taken.keys[route->name];
+      const std::vector<ShadowReports::Report>& reports = reported[route->name];
+      for (const ShadowReports::Report& one : reports) {
+        if (one.label.empty()) {
+          whole.insert(route->name);  // more rows than are named
+        } else {
+          keys.insert(one.row_key);
+          ++progress.reported;
+        }
+      }
       std::vector<std::string> left(keys.begin(), keys.end());
       try {
         if (!recheck) {
@@ -234,6 +251,7 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
                           [this] { relayed_(); });
         }
         if (!watch_table(*route, left, *recheck, progress)) whole.insert(route->name);
+        retire_reports(reports);
       } catch (const Error& error) {
         // A server that is away: the relay says when it has been for too long.
         if (interrupt_.requested() ||
@@ -268,6 +286,43 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
     if (options.watched) options.watched(progress);
     progress.found.clear();
   }
+}
+
+Verification::Reports Verification::take_reports() {
+  Reports reports;
+  if (!reports_) return reports;
+  retried(interrupt_, [&] {
+    try {
+      if (!reports_session_) reports_session_ = open_source(endpoints_, interrupt_);
+      reports.clear();
+      for (ShadowReports::Report& one : reports_->read(reports_session_.session())) {
+        reports[one.relation].push_back(std::move(one));
+      }
+    } catch (const Error&) {
+      reports_session_.close();
+      throw;
+    }
+  });
+  return reports;
+}
+
+// One that cannot be deleted now is looked at once more.
+void Verification::retire_reports(const std::vector<ShadowReports::Report>& reports) {
+  if (reports.empty()) return;
+  std::int64_t times = 0;
+  for (const ShadowReports::Report& one : reports) times += one.times;
+  store_.add_event({Clock::now(), "reports_verified", reports.front().relation,
+                    fmt::format("{} rows that applications had read differently, {} times",
+                                reports.size(), times)});
+  retried(interrupt_, [&] {
+    try {
+      if (!reports_session_) reports_session_ = open_source(endpoints_, interrupt_);
+      reports_->retire(reports_session_.session(), reports);
+    } catch (const Error&) {
+      reports_session_.close();
+      throw;
+    }
+  });
 }
 
 // Takes from `left` what it has looked at. False where some could not be.

@@ -15,6 +15,7 @@
 
 #include "checkpoints/store.h"
 #include "migrator/capture/change_feed.h"
+#include "migrator/capture/shadow_reports.h"
 #include "migrator/copy/endpoints.h"
 #include "migrator/copy/pacer.h"
 #include "migrator/engine/log_file.h"
@@ -50,6 +51,7 @@ struct WatchProgress {
   std::uint64_t mismatches = 0;  // of these, counting one each time that it was found
   std::uint64_t tables = 0;      // compared again as a whole, as any row of them may have changed
   std::uint64_t waiting = 0;     // rows that keep changing
+  std::uint64_t reported = 0;    // of these rows, as applications had read them differently
   std::vector<std::pair<std::string, Difference>> found;  // by table, since the last call
   // Any row was different when it was looked at last; and where there are more than are listed, any
   // was when its table was compared last.
@@ -65,17 +67,19 @@ class Verification {
   };
 
   // feed: of the changes that a relay is bringing over meanwhile; null where none are followed.
-  // changed: their keys, for VerifyOptions::continuous; else null.
+  // changed: their keys, for VerifyOptions::continuous; else null. reports: what applications have
+  // read differently; null where there is no feed.
   // relayed: what that relay has brought over; throws if it has given up. phase: for the log.
   Verification(const Plan& plan, const Endpoints& endpoints, Interrupt& interrupt,
                CheckpointStore& store, const ChangeFeed* feed, ChangedKeys* changed,
-               std::function<Relayed()> relayed, std::string phase)
+               const ShadowReports* reports, std::function<Relayed()> relayed, std::string phase)
       : plan_(plan),
         endpoints_(endpoints),
         interrupt_(interrupt),
         store_(store),
         feed_(feed),
         changed_(changed),
+        reports_(reports),
         relayed_(std::move(relayed)),
         phase_(std::move(phase)),
         words_(plan.verify.show_values, store.digest_key()) {}
@@ -103,6 +107,10 @@ class Verification {
              const VerifyOptions& options);
   void watch_until_stopped(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
                            const VerifyOptions& options, WatchProgress& progress);
+  // What applications have read differently, by table.
+  using Reports = std::map<std::string, std::vector<ShadowReports::Report>>;
+  Reports take_reports();
+  void retire_reports(const std::vector<ShadowReports::Report>& reports);
   bool watch_table(const TableRoute& route, std::vector<std::string>& left, Recheck& recheck,
                    WatchProgress& progress);
   bool has_unlisted(const TableComparison& result) const;
@@ -118,11 +126,13 @@ class Verification {
   CheckpointStore& store_;
   const ChangeFeed* const feed_;
   ChangedKeys* const changed_;
+  const ShadowReports* const reports_;
   const std::function<Relayed()> relayed_;
   const std::string phase_;
   std::chrono::system_clock::time_point resumed_{};  // when the verify that is gone on with began
   const ValueWords words_;
   std::optional<LogFile> log_;
+  Opened<Source> reports_session_;
   std::set<std::string> unlisted_;  // tables of which more rows differ than are listed
 };
 

@@ -34,10 +34,19 @@ bool same_lanes(const SideRow& before, SideRow now) {
 
 }  // namespace
 
+const TableLane& KnownState::lane(std::string_view table) const {
+  const auto found = lanes.find(table);
+  if (found != lanes.end()) return *found->second;
+  throw Error(ErrorKind::usage, fmt::format("the plan has no table `{}`", table))
+      .table(std::string(table))
+      .remedy("name tables as the plan does; others are written by execute()");
+}
+
 Shim::Body::Body(ShimOptions given)
     : options(std::move(given)),
       side_table(options.migration, ""),
       guard(options.migration, ""),
+      reports(options.migration, ""),
       breaker(options.breaker) {
   if (options.source.adapter == nullptr || options.target.adapter == nullptr) {
     throw Error(ErrorKind::usage, "a shim needs a source and a target")
@@ -450,6 +459,20 @@ bool Shim::Body::write_one_by_one(TargetPool::Lease& lease, std::vector<InlineRo
   count(counters.superseded, "inline_superseded", table, superseded);
   count(counters.written, "inline_written", table, rows.size() - superseded);
   return false;
+}
+
+void Shim::Body::report_mismatch(std::string_view table, const NamedValues& key) {
+  const auto state = wait_open();
+  const TableLane& lane = state->lane(table);
+  const Key values = lane.key_of(key);
+  SourcePool::Lease lease = authority(state->row.side).take(options.connection_wait);
+  try {
+    reports.add(lease.session(), lane.relation(), lane.entries().text_of(lease.session(), values));
+  } catch (const Error& error) {
+    if (error.scope() == ErrorScope::session) lease.lose();
+    throw;
+  }
+  count(counters.reported, "mismatches_reported", table);
 }
 
 // --- counters

@@ -17,6 +17,7 @@
 
 #include "adapters/adapter.h"
 #include "migrator/capture/inline_guard.h"
+#include "migrator/capture/shadow_reports.h"
 #include "migrator/capture/side_row.h"
 #include "migrator/copy/row_form.h"
 #include "migrator/shim.h"
@@ -36,6 +37,9 @@ struct KnownState {
   SideRow row;  // of the authority
   std::chrono::steady_clock::time_point read_at;
   std::map<std::string, std::shared_ptr<const TableLane>, std::less<>> lanes;
+
+  // Throws Error(usage) where the plan has no such table.
+  const TableLane& lane(std::string_view table) const;
 };
 
 // How the rows of the sync tables travel, once both sides have been seen. Immutable.
@@ -76,6 +80,8 @@ class Shim::Body {
   void write_inline(std::vector<InlineRow> rows, Side other,
                     std::chrono::milliseconds budget) noexcept;
 
+  void report_mismatch(std::string_view table, const NamedValues& key);
+
   // An open transaction keeps this process from acknowledging an epoch beyond its own.
   void entered(std::uint64_t epoch);
   void left(std::uint64_t epoch);
@@ -89,12 +95,13 @@ class Shim::Body {
   ShimOptions options;
   const SideTable side_table;
   const InlineGuard guard;
+  const ShadowReports reports;
   Breaker breaker;
   DeadlineWatch deadlines;
 
   struct Counters {
     std::atomic<std::uint64_t> committed{0}, rolled_back{0}, in_doubt{0}, journaled{0}, written{0},
-        superseded{0}, failed{0}, skipped{0}, fenced{0};
+        superseded{0}, failed{0}, skipped{0}, fenced{0}, reported{0};
   } counters;
 
  private:

@@ -44,13 +44,7 @@ struct Transaction::Body {
     shim.entered(state->state.epoch);
   }
 
-  const TableLane& lane(std::string_view table) const {
-    const auto found = state->lanes.find(table);
-    if (found != state->lanes.end()) return *found->second;
-    throw Error(ErrorKind::usage, fmt::format("the plan has no table `{}`", table))
-        .table(std::string(table))
-        .remedy("name tables as the plan does; others are written by execute()");
-  }
+  const TableLane& lane(std::string_view table) const { return state->lane(table); }
 
   void require_open() const {
     if (over) throw Error(ErrorKind::usage, std::string(kOver)).remedy("begin another one");
@@ -442,14 +436,10 @@ LentTransaction::LentTransaction(LentTransaction&&) noexcept = default;
 LentTransaction::~LentTransaction() = default;
 
 void LentTransaction::touch(std::string_view table, NamedValues key) {
-  const auto found = body_->state->lanes.find(table);
-  if (found == body_->state->lanes.end()) {
-    throw Error(ErrorKind::usage, fmt::format("the plan has no table `{}`", table))
-        .table(std::string(table));
-  }
-  const Key values = found->second->key_of(key);
+  const TableLane& lane = body_->state->lane(table);
+  const Key values = lane.key_of(key);
   if (body_->state->row.capture == "trigger") return;
-  if (!found->second->plain_key()) {
+  if (!lane.plain_key()) {
     throw Error(ErrorKind::usage,
                 fmt::format("a key of `{}` cannot be touched on a lent connection: how its type is "
                             "printed depends on the connection's settings",
@@ -457,7 +447,7 @@ void LentTransaction::touch(std::string_view table, NamedValues key) {
         .table(std::string(table))
         .remedy("write this table by Shim::begin()");
   }
-  found->second->entries().touch(*body_->connection, values);
+  lane.entries().touch(*body_->connection, values);
   body_->shim.count(body_->shim.counters.journaled, "journaled", table);
 }
 
@@ -472,6 +462,10 @@ LentTransaction Shim::lend(std::unique_ptr<Queries> connection) {
   return LentTransaction(std::make_unique<LentTransaction::Body>(*body_, std::move(connection)));
 }
 
+void Shim::report_mismatch(std::string_view table, NamedValues key) {
+  body_->report_mismatch(table, key);
+}
+
 MigrationState Shim::state() const {
   const auto known = body_->known();
   MigrationState state = known->state;
@@ -482,7 +476,7 @@ MigrationState Shim::state() const {
 ShimCounters Shim::counters() const {
   const Shim::Body::Counters& now = body_->counters;
   return {now.committed,  now.rolled_back, now.in_doubt, now.journaled, now.written,
-          now.superseded, now.failed,      now.skipped,  now.fenced};
+          now.superseded, now.failed,      now.skipped,  now.fenced,    now.reported};
 }
 
 bool Shim::other_side_down() const { return body_->breaker.open(); }

@@ -12,8 +12,10 @@
 #include <thread>
 #include <utility>
 
+#include "adapters/canonical_digest.h"
 #include "migrator/verify/multiset.h"
 #include "migrator/verify/range_cutter.h"
+#include "migrator/verify/row_digest.h"
 
 namespace migrator {
 namespace {
@@ -141,6 +143,8 @@ struct Comparer::Ways {
   // None of these changes while lanes are at work.
   std::optional<RowLayout> layout;
   std::optional<DigestForm> digest;
+  // No SQL for that: the source's, the target's rows are reduced here.
+  bool source_here = false, target_here = false;
   CompareMode mode = CompareMode::automatic;
   bool cuts = true;     // else the table is one range
   bool has_key = true;  // else rows have no order, and are counted
@@ -155,14 +159,13 @@ struct Comparer::Ways {
     // Of a whole table a digest is one statement, that is long and cannot be paced.
     const bool stream_only =
         mode == CompareMode::stream || (mode == CompareMode::automatic && !cuts);
-    if (!layout && !digests_left) return Way::merge;
-    if (!digests_left || stream_only) return layout ? Way::stream : Way::merge;
-    if (!layout || mode == CompareMode::digest) return Way::digest;
-    Speed &stream = speeds_[0], &digests = speeds_[1];
-    const bool known = stream.ranges >= kRangesTried && digests.ranges >= kRangesTried;
-    if (!known)
-      return stream.asked <= digests.asked ? ask(stream, Way::stream) : ask(digests, Way::digest);
-    return stream.rate() > digests.rate() * kStreamGain ? Way::stream : Way::digest;
+    const Way rows = layout ? Way::stream : Way::merge;
+    if (!digests_left || stream_only) return rows;
+    if (mode == CompareMode::digest) return Way::digest;
+    Speed &read = speeds_[0], &digests = speeds_[1];
+    const bool known = read.ranges >= kRangesTried && digests.ranges >= kRangesTried;
+    if (!known) return read.asked <= digests.asked ? ask(read, rows) : ask(digests, Way::digest);
+    return read.rate() > digests.rate() * kStreamGain ? rows : Way::digest;
   }
 
   // One has failed: of this table none is asked for any more.
@@ -173,8 +176,10 @@ struct Comparer::Ways {
 
   void learn(Way way, std::uint64_t rows, double seconds, bool equal) {
     const std::lock_guard lock(mutex_);
-    differing_ = equal ? 0 : differing_ + 1;
-    if (way == Way::merge || !equal) return;
+    // Rows that are merged at once say nothing of whether ranges are equal as a whole, and how fast
+    // that was only where there is nothing faster.
+    if (way != Way::merge) differing_ = equal ? 0 : differing_ + 1;
+    if (!equal || (way == Way::merge && layout)) return;
     Speed& speed = speeds_[way == Way::digest ? 1 : 0];
     ++speed.ranges;
     speed.rows += rows;
@@ -364,21 +369,25 @@ class Comparer::Lane {
     if (way == Way::stream || way == Way::digest) {
       const Time::time_point start = Time::now();
       equal = way == Way::stream ? equal_streams(table, range, *ways.layout, found)
-                                 : equal_digests(table, range, *ways.digest, found);
+                                 : equal_digests(table, range, ways, found);
       ways.learn(way, found.rows_source, seconds_since(start), equal);
     }
-    if (!equal) {
-      const std::uint64_t bytes = found.bytes;
-      found = table.has_key() ? merge(table, range) : count(table, range);
-      found.bytes += bytes;
+    if (equal) return found;
+    const std::uint64_t bytes = found.bytes;
+    const Time::time_point start = Time::now();
+    found = table.has_key() ? merge(table, range) : count(table, range);
+    if (way == Way::merge) {
+      ways.learn(way, found.rows_source, seconds_since(start), found.differences() == 0);
     }
+    found.bytes += bytes;
     return found;
   }
 
   RangeRows rows(const ComparedTable& table, const VerifyRange& range, bool of_source,
-                 const RowLayout& layout) {
-    const auto took = [this, of_source](std::uint64_t rows, std::uint64_t bytes) {
+                 const RowLayout& layout, std::uint64_t* counted = nullptr) {
+    const auto took = [this, of_source, counted](std::uint64_t rows, std::uint64_t bytes) {
       if (of_source) owner_.rows_read_ += rows;
+      if (counted) *counted += bytes;
       // A table that is one range has no other place to wait.
       if (!cuts_) owner_.pacer_.between_chunks(stop_);
       owner_.pacer_.admit(of_source ? rows : 0, bytes, stop_);
@@ -399,18 +408,30 @@ class Comparer::Lane {
   }
 
   // Both servers at once: neither has anything to send before it is done.
-  bool equal_digests(const ComparedTable& table, const VerifyRange& range, const DigestForm& form,
+  bool equal_digests(const ComparedTable& table, const VerifyRange& range, const Ways& ways,
                      RangeFindings& found) {
-    std::future<RangeDigest> there = std::async(
-        std::launch::async, [&] { return sides_[1]->digest(table.target, range.target, form); });
-    const RangeDigest here = sides_[0]->digest(table.source, range.source, form);
+    std::uint64_t bytes_there = 0;
+    std::future<RangeDigest> there = std::async(std::launch::async, [&] {
+      return ways.target_here ? digest_here(table, range, false, bytes_there)
+                              : sides_[1]->digest(table.target, range.target, *ways.digest);
+    });
+    const RangeDigest here = ways.source_here
+                                 ? digest_here(table, range, true, found.bytes)
+                                 : sides_[0]->digest(table.source, range.source, *ways.digest);
     const RangeDigest other = there.get();
     found.rows_source = here.rows;
     found.rows_target = other.rows;
-    found.bytes = here.sum.size() + other.sum.size() + 2 * sizeof(here.rows);
-    owner_.rows_read_ += here.rows;
-    owner_.pacer_.admit(here.rows, found.bytes, stop_);
+    const std::uint64_t fetched = here.sum.size() + other.sum.size() + 2 * sizeof(here.rows);
+    found.bytes += bytes_there + fetched;
+    if (!ways.source_here) owner_.rows_read_ += here.rows;
+    owner_.pacer_.admit(ways.source_here ? 0 : here.rows, fetched, stop_);
     return here == other;
+  }
+
+  RangeDigest digest_here(const ComparedTable& table, const VerifyRange& range, bool of_source,
+                          std::uint64_t& bytes) {
+    RangeRows read = rows(table, range, of_source, cells_layout(), &bytes);
+    return digest_of(read, table.target.columns);
   }
 
   RangeFindings merge(const ComparedTable& table, const VerifyRange& range) {
@@ -442,6 +463,20 @@ Comparer::Comparer(const Endpoints& endpoints, Interrupt& interrupt, Pacer& pace
       workers_(options.workers) {}
 Comparer::~Comparer() = default;
 
+void Comparer::choose_digest(const ComparedTable& table, const std::vector<DigestForm>& source,
+                             const std::vector<DigestForm>& target, Ways& ways) {
+  ways.digest = first_common(source, target);
+  if (ways.digest) return;
+  const std::optional<DigestForm> form = canonical_digest(table.source.columns);
+  if (!form || form != canonical_digest(table.target.columns)) return;
+  const auto computes = [&](const std::vector<DigestForm>& forms) {
+    return std::find(forms.begin(), forms.end(), *form) != forms.end();
+  };
+  ways.source_here = !computes(source);
+  ways.target_here = !computes(target);
+  if (!ways.source_here || !ways.target_here) ways.digest = form;
+}
+
 int Comparer::workers_for(const TableRoute& route, bool cuts) const {
   if (!cuts) return 1;
   const std::uint64_t ranges = route.source.rows_estimate / options_.range_rows + 1;
@@ -463,8 +498,8 @@ TableComparison Comparer::compare(const TableRoute& route, const std::optional<E
     const Opened<Source> source = open(true), target = open(false);
     ways.layout = first_common(source->layouts(table.source), target->layouts(table.target));
     if (ways.layout == cells_layout()) ways.layout.reset();
-    ways.digest =
-        first_common(source->digest_forms(table.source), target->digest_forms(table.target));
+    choose_digest(table, source->digest_forms(table.source), target->digest_forms(table.target),
+                  ways);
   });
   std::optional<RangeCutter> cut;
   retried(interrupt_, [&] {

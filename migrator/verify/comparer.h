@@ -4,7 +4,8 @@
 // A range is first compared as a whole, in one of two ways that say the same:
 //   stream   the rows of both sides in their own wire form, byte by byte and undecoded;
 //   digest   both servers reduce their rows to a count and a sum of 128-bit hashes, and only that
-//            is fetched.
+//            is fetched. Where only one of the engines can, the other side's rows are read and
+//            reduced here.
 // Where a range differs, or where both sides have no such form in common, its rows are merged by
 // their keys (row_merge.h), which says what differs. So a difference in spelling alone (JSON with
 // its members in another order) costs time, and is none.
@@ -49,11 +50,12 @@ struct TableComparison {
   std::uint64_t missing = 0, extra = 0, differing = 0;
   std::uint64_t in_flux = 0;        // were different, and were not when they were read again
   std::uint64_t not_looked_at = 0;  // of the differences: their changes may be on their way
-  std::uint64_t repaired = 0;       // of those that were, equal after they were copied again
-  std::vector<Difference> found;    // the first ones, up to the limit given
-  RowBatch keys;                    // of these, row by row: cells of the target's types
-  bool complete = false;            // both sides were read to their end
-  std::string error, remedy;        // why it was not
+  std::uint64_t reported = 0;     // rows that applications had read differently, which it has seen
+  std::uint64_t repaired = 0;     // of those that were, equal after they were copied again
+  std::vector<Difference> found;  // the first ones, up to the limit given
+  RowBatch keys;                  // of these, row by row: cells of the target's types
+  bool complete = false;          // both sides were read to their end
+  std::string error, remedy;      // why it was not
   double seconds = 0;
   std::chrono::system_clock::time_point begun;  // of a resumed one, where its first part began
   std::uint64_t bytes = 0;                      // that came from both sides, as they are kept here
@@ -104,6 +106,8 @@ class Comparer {
   struct Ways;
 
   int workers_for(const TableRoute& route, bool cuts) const;
+  static void choose_digest(const ComparedTable& table, const std::vector<DigestForm>& source,
+                            const std::vector<DigestForm>& target, Ways& ways);
 
   const Endpoints& endpoints_;
   Interrupt& interrupt_;

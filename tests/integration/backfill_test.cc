@@ -210,10 +210,11 @@ TEST(Json, EveryCommandPrintsOneDocumentWithTheSameKeys) {
                           "table", "way"));
   const json verified = keys({"verify", "plan.yaml", "--json"});
   EXPECT_THAT(keys_of(verified), ElementsAre("equal", "tables"));
-  EXPECT_THAT(keys_of(verified["tables"][0]),
-              ElementsAre("bytes", "complete", "differences", "differing", "equal", "error",
-                          "extra", "in_flux", "missing", "not_looked_at", "remedy", "repaired",
-                          "rows_by_digest", "rows_source", "rows_target", "seconds", "table"));
+  EXPECT_THAT(
+      keys_of(verified["tables"][0]),
+      ElementsAre("bytes", "complete", "differences", "differing", "equal", "error", "extra",
+                  "in_flux", "missing", "not_looked_at", "remedy", "repaired", "reported",
+                  "rows_by_digest", "rows_source", "rows_target", "seconds", "table"));
   EXPECT_THAT(keys_of(keys({"mismatches", "plan.yaml", "--json"})),
               ElementsAre("mismatches", "open"));
   const json status = keys({"status", "plan.yaml", "--json"});

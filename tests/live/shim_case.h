@@ -48,9 +48,10 @@ class OnShim : public testing::TestWithParam<ShimRoute> {
         "CREATE TABLE pairs (a int NOT NULL, b varchar(20) NOT NULL, n int, PRIMARY KEY (a, b));");
   }
 
-  void begin(const std::string& capture, bool inline_writes) {
-    trial.plan("  - {name: t, columns: {v: {to: w}}}\n  - name: pairs\n",
-               "capture: " + capture + "\n" + (inline_writes ? "inline_writes: true\n" : ""));
+  void begin(const std::string& capture, bool inline_writes, const std::string& rest = "") {
+    trial.plan(
+        "  - {name: t, columns: {v: {to: w}}}\n  - name: pairs\n",
+        "capture: " + capture + "\n" + (inline_writes ? "inline_writes: true\n" : "") + rest);
     run({"start", "plan.yaml"});
   }
   void run(const std::vector<std::string>& arguments, int status = 0) {

@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "checkpoints/store.h"
 #include "migrator/mysql.h"
 #include "migrator/postgres.h"
 #include "migrator/sqlite.h"
@@ -482,67 +481,6 @@ INSTANTIATE_TEST_SUITE_P(Routes, ServersAsTarget,
                            return route.to != ServerKind::sqlite;
                          })),
                          route_name);
-
-// The ramp of reads is seen by a process that runs, while another command holds the plan; and
-// nothing is read from a target that has not passed.
-TEST(Shadow, IsRampedLive) {
-  MigrationCase trial(ServerKind::sqlite, ServerKind::postgres);
-  trial.source.exec(
-      "PRAGMA journal_mode = WAL; CREATE TABLE t (id bigint NOT NULL PRIMARY KEY, v text);"
-      "INSERT INTO t VALUES (1, 'a'), (2, 'b');");
-  trial.plan(MigrationCase::tables({"t"}), "capture: shim\n");
-  const auto shadow = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> command{"shadow", "plan.yaml", "--json"};
-    command.insert(command.end(), more.begin(), more.end());
-    return trial.migrate(command);
-  };
-  expect_refusal(shadow({}), 4, {"has not begun"});
-  ASSERT_EQ(trial.migrate({"start", "plan.yaml"}).status, 0);
-  expect_refusal(shadow({"--percent", "10"}), 4, {"not all copied"});
-  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
-  Shim shim({.migration = "trial",
-             .source = sqlite_at(trial.source.url_text()),
-             .target = postgres_at(trial.target.url_text()),
-             .lease = std::chrono::milliseconds(1000)});
-  Child relay = trial.start({"relay", "plan.yaml", "--follow"});
-  ASSERT_TRUE(eventually([&] { return relay.err().find("progress") != std::string::npos; }));
-  expect_refusal(shadow({"--percent", "101"}), 2, {"0 to 100"});
-  expect_refusal(shadow({"--read-percent", "5"}), 4, {"has not passed"});
-  const CommandResult set = shadow({"--percent", "10"});
-  EXPECT_EQ(set.status, 0) << shown(set);
-  EXPECT_EQ(document(set)["percent"], 10);
-  EXPECT_EQ(document(set)["phase"], "shadow_read");
-  EXPECT_TRUE(eventually([&] { return shim.state().shadow_percent == 10; }));
-  EXPECT_EQ(shim.state().phase, Phase::shadow_read);
-  relay.signal(SIGINT);
-  ASSERT_TRUE(relay.wait_for(20s));
-  trial.remember(relay);
-  ASSERT_EQ(trial.migrate({"verify", "plan.yaml"}).status, 0);
-  // Another plan may mean another target.
-  trial.plan(MigrationCase::tables({"t"}), "capture: trigger\n");
-  expect_refusal(shadow({"--percent", "20"}), 4, {"the plan has changed"});
-  trial.plan(MigrationCase::tables({"t"}), "capture: shim\n");
-  // Reads come from there only as long as somebody keeps it as the source is.
-  expect_refusal(shadow({"--read-percent", "5"}), 4, {"no relay is at work"});
-  // Nor is a command that relays only as long as it takes.
-  {
-    const auto held = open_store(trial.path("state.db"), "migrate relay plan.yaml");
-    expect_refusal(shadow({"--read-percent", "5"}), 4, {"no relay is at work"});
-  }
-  Child again = trial.start({"relay", "plan.yaml", "--follow"});
-  ASSERT_TRUE(eventually([&] { return again.err().find("progress") != std::string::npos; }));
-  EXPECT_EQ(document(shadow({"--read-percent", "5"}))["read_percent"], 5);
-  EXPECT_EQ(document(shadow({"--percent", "20"}))["read_percent"], 5) << "left as it is";
-  again.signal(SIGINT);
-  ASSERT_TRUE(again.wait_for(20s));
-  trial.remember(again);
-  expect_refusal(shadow({"--percent", "30"}), 4, {"no relay is at work"});
-  const json back = document(shadow({"--read-percent", "0"}));
-  EXPECT_EQ(back["read_percent"], 0) << "back is always possible";
-  EXPECT_EQ(back["percent"], 20);
-  EXPECT_EQ(document(shadow({"--percent", "0"}))["percent"], 0);
-  EXPECT_TRUE(eventually([&] { return shim.state().read_percent == 0; }));
-}
 
 }  // namespace
 }  // namespace migrator::test

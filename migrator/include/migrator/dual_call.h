@@ -153,8 +153,9 @@ class DualCall {
     // How long after a difference both sides are read once more, before it counts: a change may
     // have been on its way. 0: it counts at once.
     std::chrono::milliseconds recheck{1'000};
-    // Told of each mismatch, with the key's text, on a thread of the DualCall. What it throws goes
-    // nowhere.
+    // Told of each mismatch, with the key's text, on a thread of the DualCall: where there is a
+    // Shim it calls Shim::report_mismatch(), so that `migrate verify` judges the row and logs what
+    // differs. What it throws goes nowhere.
     std::function<void(const std::string& key)> mismatch = nullptr;
   };
 

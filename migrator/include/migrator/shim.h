@@ -95,6 +95,7 @@ struct ShimCounters {
   std::uint64_t inline_failed = 0;      // an error of the other side, the budget included
   std::uint64_t inline_skipped = 0;     // the breaker was open, or no connection was there
   std::uint64_t fenced = 0;             // transactions that met a fence, waited and went on
+  std::uint64_t reported = 0;           // by report_mismatch()
 };
 
 // A transaction on the authority. Moved, not copied; destroyed while open, it is rolled back.
@@ -176,6 +177,13 @@ class Shim {
   // Throws Error(transient) where the connection's database may not be written to now: roll back,
   // and begin again on the side that state() names.
   LentTransaction lend(std::unique_ptr<Queries> connection);
+
+  // Has `migrate verify` look at the row of this key, and put it into its log of mismatches if it
+  // differs: what DualCall::Options::mismatch is to call. It is written down on the authority, once
+  // a key, and of each table no more than 1000 keys; the rest is only counted there. Waits for the
+  // database. Throws Error(usage) for a name or key that is not known, Error(transient) where no
+  // connection is free; then nothing was written down.
+  void report_mismatch(std::string_view table, NamedValues key);
 
   MigrationState state() const;
   ShimCounters counters() const;

@@ -1,0 +1,38 @@
+// The digest that all engines compute alike, where every column is of a type that SQL can spell in
+// one way on each of them.
+//
+// A row's form is its columns' items with ';' between them; the hash is MD5 of it, taken as two
+// 64-bit numbers, big-endian and signed, each added up over the rows without a limit. (MD5 because
+// MySQL and PostgreSQL both have it; nobody is to be kept from making two rows collide here.) NULL
+// is the item `N`. Others, by the name of their type:
+//   number      digits, with a '-' and a point where need be: no zeros that say nothing
+//   text        the length of its UTF-8 in bytes, ':', and the text; of `fixed text` without the
+//               spaces at its end
+//   bytes       hexadecimal digits, lower case
+//   date, time  ISO 8601; of the fraction of a second the digits that say something
+//   moment      date, a space, and time; UTC where it has a zone
+//   uuid        its 36 characters, lower case
+// So no two rows of the same types share a form, unless they are equal. Rows that are equal may
+// have several (-0 and 0): then the digests differ, and the rows have to be looked at.
+//
+// Threads: any.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "adapters/adapter.h"
+
+namespace migrator {
+
+inline constexpr const char* kCanonicalDigest = "canonical-md5";
+
+// "" where the type has none: floating point is printed by each engine in its own way, JSON has no
+// order.
+std::string_view canonical_type(const Type& type);
+
+// Absent where a column has none.
+std::optional<DigestForm> canonical_digest(const std::vector<Column>& columns);
+
+}  // namespace migrator
