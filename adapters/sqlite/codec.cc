@@ -12,19 +12,19 @@
 
 namespace migrator::sqlite {
 
-std::string_view column_bytes(sqlite3_stmt* statement, int index) {
-  const void* bytes = sqlite3_column_blob(statement, index);
-  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, index));
+std::string_view bytes_of(sqlite3_value* value) {
+  const void* bytes = sqlite3_value_blob(value);
+  const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
   if (bytes == nullptr && size > 0) {
     throw classify(SQLITE_NOMEM, "cannot read a value", "out of memory");
   }
   return {size == 0 ? "" : static_cast<const char*>(bytes), size};
 }
 
-std::string_view column_text(sqlite3_stmt* statement, int index) {
-  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, index));
+std::string_view text_of(sqlite3_value* value) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
   if (text == nullptr) throw classify(SQLITE_NOMEM, "cannot read a value", "out of memory");
-  return {text, static_cast<std::size_t>(sqlite3_column_bytes(statement, index))};
+  return {text, static_cast<std::size_t>(sqlite3_value_bytes(value))};
 }
 
 namespace {
@@ -33,16 +33,16 @@ namespace {
 const std::int64_t kFirstDay = days_from_civil(1, 1, 1);
 const std::int64_t kLastDay = days_from_civil(9999, 12, 31);
 
-void decode_native(sqlite3_stmt* statement, int index, RowBatch& batch) {
-  switch (sqlite3_column_type(statement, index)) {
+void decode_native(sqlite3_value* value, RowBatch& batch) {
+  switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
-      return batch.push_integer(sqlite3_column_int64(statement, index));
+      return batch.push_integer(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
-      return batch.push_real(sqlite3_column_double(statement, index));
+      return batch.push_real(sqlite3_value_double(value));
     case SQLITE_TEXT:
-      return batch.push_text(column_text(statement, index));
+      return batch.push_text(text_of(value));
     case SQLITE_BLOB:
-      return batch.push_bytes(column_bytes(statement, index));
+      return batch.push_bytes(bytes_of(value));
     default:
       return batch.push_null();
   }
@@ -64,15 +64,15 @@ std::string_view storage_name(int type) {
 }
 
 // A value with its storage class, so that two texts are the same only if the values are.
-std::string exact_text(int storage, sqlite3_stmt* statement, int index) {
+std::string exact_text(int storage, sqlite3_value* value) {
   std::string text(storage_name(storage));
   text += ' ';
   if (storage == SQLITE_FLOAT) {
-    print_double(text, sqlite3_column_double(statement, index));
+    print_double(text, sqlite3_value_double(value));
   } else if (storage == SQLITE_BLOB) {
-    print_hex(text, column_bytes(statement, index));
+    print_hex(text, bytes_of(value));
   } else {
-    text += column_text(statement, index);
+    text += text_of(value);
   }
   return text;
 }
@@ -107,17 +107,16 @@ bool decode_instant(const Type& type, std::string_view text, RowBatch& batch) {
   return true;
 }
 
-bool decode_decimal(const Type& type, int storage, sqlite3_stmt* statement, int index,
-                    RowBatch& batch) {
+bool decode_decimal(const Type& type, int storage, sqlite3_value* value, RowBatch& batch) {
   std::string text;
   if (storage == SQLITE_INTEGER) {
-    text = std::to_string(sqlite3_column_int64(statement, index));
+    text = std::to_string(sqlite3_value_int64(value));
   } else if (storage == SQLITE_FLOAT) {
-    const double value = sqlite3_column_double(statement, index);
-    if (!std::isfinite(value)) return false;
-    print_plain(text, value);
+    const double real = sqlite3_value_double(value);
+    if (!std::isfinite(real)) return false;
+    print_plain(text, real);
   } else if (storage == SQLITE_TEXT) {
-    text = column_text(statement, index);
+    text = text_of(value);
     if (is_special_decimal(text)) {
       batch.push_text(text);
       return true;
@@ -144,17 +143,17 @@ bool exact_double(std::int64_t integer) {
   return real < 9223372036854775808.0 && static_cast<std::int64_t>(real) == integer;
 }
 
-bool decode_json(int storage, sqlite3_stmt* statement, int index, RowBatch& batch) {
+bool decode_json(int storage, sqlite3_value* value, RowBatch& batch) {
   // A column declared JSON has numeric affinity: SQLite itself has made numbers of JSON numbers.
   std::string text;
   if (storage == SQLITE_INTEGER) {
-    text = std::to_string(sqlite3_column_int64(statement, index));
+    text = std::to_string(sqlite3_value_int64(value));
   } else if (storage == SQLITE_FLOAT) {
-    const double value = sqlite3_column_double(statement, index);
-    if (!std::isfinite(value)) return false;
-    print_double(text, value);
+    const double real = sqlite3_value_double(value);
+    if (!std::isfinite(real)) return false;
+    print_double(text, real);
   } else if (storage == SQLITE_TEXT) {
-    const std::string_view found = column_text(statement, index);
+    const std::string_view found = text_of(value);
     if (!is_valid_utf8(found)) return false;
     batch.push_text(found);
     return true;
@@ -166,66 +165,65 @@ bool decode_json(int storage, sqlite3_stmt* statement, int index, RowBatch& batc
 }
 
 // False: the value is not one of the type.
-bool decode_checked(const Type& type, int storage, sqlite3_stmt* statement, int index,
-                    RowBatch& batch) {
+bool decode_checked(const Type& type, int storage, sqlite3_value* value, RowBatch& batch) {
   switch (type.kind) {
     case TypeKind::boolean: {
       if (storage != SQLITE_INTEGER) return false;
-      const std::int64_t value = sqlite3_column_int64(statement, index);
-      if (value != 0 && value != 1) return false;
-      batch.push_integer(value);
+      const std::int64_t integer = sqlite3_value_int64(value);
+      if (integer != 0 && integer != 1) return false;
+      batch.push_integer(integer);
       return true;
     }
     case TypeKind::int16:
     case TypeKind::int32:
     case TypeKind::int64:
       if (storage != SQLITE_INTEGER) return false;
-      batch.push_integer(sqlite3_column_int64(statement, index));
+      batch.push_integer(sqlite3_value_int64(value));
       return true;
     case TypeKind::uint64:
-      if (storage != SQLITE_INTEGER || sqlite3_column_int64(statement, index) < 0) return false;
-      batch.push_unsigned(static_cast<std::uint64_t>(sqlite3_column_int64(statement, index)));
+      if (storage != SQLITE_INTEGER || sqlite3_value_int64(value) < 0) return false;
+      batch.push_unsigned(static_cast<std::uint64_t>(sqlite3_value_int64(value)));
       return true;
     case TypeKind::decimal:
-      return decode_decimal(type, storage, statement, index, batch);
+      return decode_decimal(type, storage, value, batch);
     case TypeKind::float32:
     case TypeKind::float64: {
       if (storage == SQLITE_INTEGER) {
-        const std::int64_t value = sqlite3_column_int64(statement, index);
-        if (!exact_double(value)) return false;
-        batch.push_real(static_cast<double>(value));
+        const std::int64_t integer = sqlite3_value_int64(value);
+        if (!exact_double(integer)) return false;
+        batch.push_real(static_cast<double>(integer));
         return true;
       }
       if (storage != SQLITE_FLOAT) return false;
-      batch.push_real(sqlite3_column_double(statement, index));
+      batch.push_real(sqlite3_value_double(value));
       return true;
     }
     case TypeKind::text: {
       if (storage != SQLITE_TEXT) return false;
-      const std::string_view text = column_text(statement, index);
+      const std::string_view text = text_of(value);
       if (!is_valid_utf8(text)) return false;
       batch.push_text(text);
       return true;
     }
     case TypeKind::bytes:
       if (storage != SQLITE_BLOB) return false;
-      batch.push_bytes(column_bytes(statement, index));
+      batch.push_bytes(bytes_of(value));
       return true;
     case TypeKind::date:
     case TypeKind::time:
     case TypeKind::timestamp:
     case TypeKind::timestamptz:
-      return storage == SQLITE_TEXT && decode_instant(type, column_text(statement, index), batch);
+      return storage == SQLITE_TEXT && decode_instant(type, text_of(value), batch);
     case TypeKind::json:
-      return decode_json(storage, statement, index, batch);
+      return decode_json(storage, value, batch);
     case TypeKind::uuid: {
       char uuid[16];
-      if (storage != SQLITE_TEXT || !parse_uuid(column_text(statement, index), uuid)) return false;
+      if (storage != SQLITE_TEXT || !parse_uuid(text_of(value), uuid)) return false;
       batch.push_bytes({uuid, sizeof uuid});
       return true;
     }
     case TypeKind::opaque:
-      decode_native(statement, index, batch);
+      decode_native(value, batch);
       return true;
   }
   return false;
@@ -301,19 +299,19 @@ RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& column
 void RowDecoder::decode(sqlite3_stmt* statement, RowBatch& batch) const {
   const int count = static_cast<int>(columns_.size());
   if (typed_) {
-    for (int i = 0; i < count; ++i) decode_typed(statement, i, batch);
+    for (int i = 0; i < count; ++i) decode_typed(sqlite3_column_value(statement, i), i, batch);
   } else {
-    for (int i = 0; i < count; ++i) decode_native(statement, i, batch);
+    for (int i = 0; i < count; ++i) decode_native(sqlite3_column_value(statement, i), batch);
   }
   batch.end_cell_row();
 }
 
-void RowDecoder::decode_typed(sqlite3_stmt* statement, int index, RowBatch& batch) const {
-  const int storage = sqlite3_column_type(statement, index);
+void RowDecoder::decode_typed(sqlite3_value* value, int index, RowBatch& batch) const {
+  const int storage = sqlite3_value_type(value);
   if (storage == SQLITE_NULL) return batch.push_null();
   const Column& column = columns_[static_cast<std::size_t>(index)];
-  if (decode_checked(column.type, storage, statement, index, batch)) return;
-  if (misfits_ == Misfits::mark) return batch.push_misfit(exact_text(storage, statement, index));
+  if (decode_checked(column.type, storage, value, batch)) return;
+  if (misfits_ == Misfits::mark) return batch.push_misfit(exact_text(storage, value));
   throw Error(ErrorKind::data,
               fmt::format("column \"{}\" of {} holds {} that is no {} as SQLite's {} means it",
                           column.name, table_, storage_name(storage), describe(column.type),

@@ -29,22 +29,23 @@ void append_bytes(std::string& row, std::string_view bytes) {
 void RowDigest::add(sqlite3_stmt* statement, int columns) {
   row_.clear();
   for (int at = 0; at < columns; ++at) {
-    const int storage = sqlite3_column_type(statement, at);
+    sqlite3_value* const value = sqlite3_column_value(statement, at);
+    const int storage = sqlite3_value_type(value);
     row_ += static_cast<char>(storage);
     switch (storage) {
       case SQLITE_INTEGER:
-        append_number(row_, sqlite3_column_int64(statement, at));
+        append_number(row_, sqlite3_value_int64(value));
         break;
       case SQLITE_FLOAT:
         // Bit by bit: -0.0 is not 0.0.
-        append_number(row_, sqlite3_column_double(statement, at));
+        append_number(row_, sqlite3_value_double(value));
         break;
       case SQLITE_TEXT: {
-        append_bytes(row_, column_text(statement, at));
+        append_bytes(row_, text_of(value));
         break;
       }
       case SQLITE_BLOB: {
-        append_bytes(row_, column_bytes(statement, at));
+        append_bytes(row_, bytes_of(value));
         break;
       }
       default:
