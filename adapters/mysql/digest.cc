@@ -99,7 +99,7 @@ std::string without_zeros(const std::string& text) {
   return fmt::format("TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))", text);
 }
 
-std::string canonical_text(const Column& column) {
+std::string canonical_value(const Column& column) {
   const NativeType native = parse_native_type(column.native_type);
   const std::string name = quote_name(column.name);
   switch (column.type.kind) {
@@ -133,10 +133,11 @@ std::string canonical_text(const Column& column) {
 std::string canonical_form(const std::vector<Column>& columns) {
   std::string sql = "CONCAT_WS(';'";
   for (const Column& column : columns) {
-    std::string item = canonical_text(column);
-    if (column.type.kind == TypeKind::text)
-      item = fmt::format("CONCAT(LENGTH({0}), ':', {0})", item);
-    sql += column.nullable ? fmt::format(", IFNULL({}, 'N')", item) : ", " + item;
+    const std::string value = canonical_value(column);
+    const bool text = column.type.kind == TypeKind::text;
+    const std::string item = text ? "LENGTH(" + value + ")" : value;
+    sql += ", " + (column.nullable ? "IFNULL(" + item + ", 'N')" : item);
+    if (text) sql += ", " + value;  // a NULL is left out: its length says so
   }
   return sql + ")";
 }

@@ -237,9 +237,10 @@ RangeDigest MysqlSource::digest(const ReadSpec& spec, const KeyRange& range,
   session_.prepare_for_read(false);
   const Result result = session_.query(
       "SELECT COUNT(*), COUNT(@_migrator_digest := " +
-      (canonical ? "MD5(" + canonical_form(spec.columns) : "SHA1(" + digest_form(spec.columns)) +
-      ")), SUM(CAST(CONV(LEFT(@_migrator_digest, 16), 16, -10) AS SIGNED)), "
-      "SUM(CAST(CONV(RIGHT(@_migrator_digest, 16), 16, -10) AS SIGNED))" +
+      (canonical ? "SHA2(" + canonical_form(spec.columns) + ", 256)"
+                 : "SHA1(" + digest_form(spec.columns) + ")") +
+      "), SUM(CAST(CONV(LEFT(@_migrator_digest, 16), 16, -10) AS SIGNED)), "
+      "SUM(CAST(CONV(SUBSTR(@_migrator_digest, 17, 16), 16, -10) AS SIGNED))" +
       from(spec) + where_clause(range_condition(key_columns(spec.key), range), spec.where));
   const std::vector<Value>& row = result.rows.at(0);
   RangeDigest digest{static_cast<std::uint64_t>(as_integer(row[0])), ""};

@@ -20,35 +20,36 @@ std::string digest_bytes(const std::vector<Column>& columns) {
 namespace {
 
 // Times and numbers are printed without zeros that say nothing, by the session's settings.
-std::string canonical_text(const Column& column) {
+std::string canonical_value(const Column& column) {
   const std::string name = dialect().quote(column.name);
   switch (column.type.kind) {
     case TypeKind::boolean:
-      return name + "::int::text";
+      return name + "::int";
     case TypeKind::decimal:
-      return "trim_scale(" + name + ")::text";
+      return "trim_scale(" + name + ")";
     case TypeKind::bytes:
       return "encode(" + name + ", 'hex')";
     case TypeKind::timestamptz:
-      return "(" + name + " AT TIME ZONE 'UTC')::text";
-    default:
+      return "(" + name + " AT TIME ZONE 'UTC')";
+    case TypeKind::text:
       return name + "::text";  // which takes the spaces off a character(n)
+    default:
+      return name;
   }
 }
 
 }  // namespace
 
 std::string canonical_form(const std::vector<Column>& columns) {
-  std::string sql;
+  std::string sql = "concat_ws(';'";
   for (const Column& column : columns) {
-    if (!sql.empty()) sql += " || ';' || ";
-    std::string item = canonical_text(column);
-    if (column.type.kind == TypeKind::text) {
-      item = "octet_length(" + item + ")::text || ':' || " + item;
-    }
-    sql += column.nullable ? "coalesce(" + item + ", 'N')" : "(" + item + ")";
+    const std::string value = canonical_value(column);
+    const bool text = column.type.kind == TypeKind::text;
+    const std::string item = text ? "octet_length(" + value + ")" : value;
+    sql += ", " + (column.nullable ? "coalesce(" + item + "::text, 'N')" : item);
+    if (text) sql += ", " + value;  // a NULL is left out: its length says so
   }
-  return sql;
+  return sql + ")";
 }
 
 }  // namespace migrator::postgres

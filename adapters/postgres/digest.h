@@ -20,7 +20,7 @@ inline constexpr int kRecordDigestSince = 140'000;
 // texts in the client's encoding.
 std::string digest_bytes(const std::vector<Column>& columns);
 
-// trim_scale() came with PostgreSQL 13.
+// trim_scale() came with PostgreSQL 13, sha256() before it.
 inline constexpr int kCanonicalDigestSince = 130'000;
 
 // The form of canonical_digest.h, as one expression. REQUIRES: the columns have one, and the

@@ -387,11 +387,12 @@ RangeDigest PgSource::digest(const ReadSpec& spec, const KeyRange& range, const 
   const Result result = session_.query(
       "SELECT count(*), " +
       std::string(canonical ? "sum(('x' || left(r, 16))::bit(64)::bigint), "
-                              "sum(('x' || right(r, 16))::bit(64)::bigint)"
+                              "sum(('x' || substr(r, 17, 16))::bit(64)::bigint)"
                             : "sum(hash_record_extended(ROW(r), 1)), "
                               "sum(hash_record_extended(ROW(r), 2))") +
       " FROM (SELECT " +
-      (canonical ? "md5(" + canonical_form(spec.columns) + ")" : digest_bytes(spec.columns)) +
+      (canonical ? "encode(sha256(convert_to(" + canonical_form(spec.columns) + ", 'UTF8')), 'hex')"
+                 : digest_bytes(spec.columns)) +
       " AS r" + from_clause(table, spec.table) +
       where_clause(session_.connection(), spec, range, true) + " OFFSET 0) s");
   const std::vector<Value>& row = result.rows.at(0);

@@ -15,16 +15,16 @@ namespace {
 using Tag = Cell::Tag;
 constexpr unsigned kMicroDigits = 6;
 
-class Md5 {
+class Sha256 {
  public:
-  using Hash = std::array<unsigned char, 16>;
+  using Hash = std::array<unsigned char, 32>;
 
   Hash of(std::string_view text) {
     Hash hash{};
-    if (EVP_DigestInit_ex(context_.get(), EVP_md5(), nullptr) != 1 ||
+    if (EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1 ||
         EVP_DigestUpdate(context_.get(), text.data(), text.size()) != 1 ||
         EVP_DigestFinal_ex(context_.get(), hash.data(), nullptr) != 1) {
-      throw Error(ErrorKind::permanent, "this system's OpenSSL does not compute MD5")
+      throw Error(ErrorKind::permanent, "this system's OpenSSL does not compute SHA-256")
           .remedy("verify with --mode stream");
     }
     return hash;
@@ -67,7 +67,7 @@ void append_decimal(std::string& out, std::string_view text) {
 
 void append_text(std::string& out, std::string_view text, bool fixed) {
   while (fixed && !text.empty() && text.back() == ' ') text.remove_suffix(1);
-  fmt::format_to(std::back_inserter(out), "{}:", text.size());
+  fmt::format_to(std::back_inserter(out), "{};", text.size());
   out += text;
 }
 
@@ -127,14 +127,14 @@ RangeDigest digest_of(RangeRows& rows, const std::vector<Column>& columns) {
   __extension__ typedef __int128 Sum;
   Sum first = 0, second = 0;
   std::uint64_t count = 0;
-  Md5 md5;
+  Sha256 sha256;
   RowBatch batch;
   std::string form;
   while (rows.next(batch)) {
     for (std::size_t at = 0; at < batch.rows(); ++at) {
       form.clear();
       append_digest_form(form, batch, batch.row(at), columns);
-      const Md5::Hash hash = md5.of(form);
+      const Sha256::Hash hash = sha256.of(form);
       first += big_endian(hash.data());
       second += big_endian(hash.data() + 8);
     }
