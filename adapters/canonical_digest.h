@@ -14,7 +14,9 @@
 //   moment      date, a space, and time; UTC where it has a zone
 //   uuid        its 36 characters, lower case
 // So no two rows of the same types share a form, unless they are equal. Rows that are equal may
-// have several (-0 and 0): then the digests differ, and the rows have to be looked at.
+// have several (-0 and 0): then the digests differ, and the rows have to be looked at. Values that
+// the neutral types do not hold (MySQL's zero dates) have a form, too: where both sides hold the
+// same one, they are equal by it, and have none in common where rows are read.
 //
 // Threads: any.
 #pragma once

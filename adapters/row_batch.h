@@ -188,6 +188,6 @@ class RowBatch {
 
 // A batch is handed on when it holds about this many bytes: large enough that a hand-over costs
 // nothing, small enough that a pipeline of a few fits the caches and the memory budget.
-inline constexpr std::size_t kBatchBytesTarget = 256 * 1024;
+inline constexpr std::size_t kBatchBytesTarget = std::size_t{256} * 1024;
 
 }  // namespace migrator

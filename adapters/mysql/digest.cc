@@ -94,14 +94,16 @@ bool has_canonical_form(const std::vector<Column>& columns) {
 
 namespace {
 
-// Without the zeros of a fraction that say nothing. Only for what has a point.
+// Without the zeros of a fraction that say nothing: by the value, as a table may have been altered
+// since its columns were looked at.
 std::string without_zeros(const std::string& text) {
-  return fmt::format("TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))", text);
+  return fmt::format(
+      "IF(LOCATE('.', {0}), TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {0})), {0})", text);
 }
 
 std::string canonical_value(const Column& column) {
   const NativeType native = parse_native_type(column.native_type);
-  const std::string name = quote_name(column.name);
+  std::string name = quote_name(column.name);
   switch (column.type.kind) {
     case TypeKind::decimal:
       return native.scale > 0 ? without_zeros(name) : name;
@@ -130,14 +132,17 @@ std::string canonical_value(const Column& column) {
 
 }  // namespace
 
+// A NULL is only what the column says is one: where a function gives NULL for a value, the whole
+// form is NULL, and so is its hash, which is noticed.
 std::string canonical_form(const std::vector<Column>& columns) {
-  std::string sql = "CONCAT_WS(';'";
+  std::string sql;
   for (const Column& column : columns) {
     const std::string value = canonical_value(column);
-    const bool text = column.type.kind == TypeKind::text;
-    const std::string item = text ? "LENGTH(" + value + ")" : value;
-    sql += ", " + (column.nullable ? "IFNULL(" + item + ", 'N')" : item);
-    if (text) sql += ", " + value;  // a NULL is left out: its length says so
+    const std::string item = column.type.kind == TypeKind::text
+                                 ? fmt::format("CONCAT(LENGTH({0}), ';', {0})", value)
+                                 : value;
+    sql += fmt::format("{}IF({} IS NULL, 'N', {})", sql.empty() ? "CONCAT(" : ", ';', ",
+                       quote_name(column.name), item);
   }
   return sql + ")";
 }

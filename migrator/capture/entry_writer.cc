@@ -83,7 +83,16 @@ void EntryWriter::send_with_entries(Session& session, const std::string& stateme
 
 std::string EntryWriter::text_of(Queries& connection, const Key& key) const {
   const Result found = connection.query(text_of_row_, key);
-  return found.empty() ? dialect_.capture().encode(key_, key) : as_text(found.rows[0].at(0));
+  if (!found.empty()) return as_text(found.rows[0].at(0));
+  std::string text = dialect_.capture().encode(key_, key);
+  try {
+    dialect_.capture().decode(key_, text);
+  } catch (const Error&) {
+    throw Error(ErrorKind::usage, fmt::format("the values given are no key of `{}`", relation_))
+        .table(relation_)
+        .remedy("give each as its column's type has it: whole numbers as such, bytes as Bytes");
+  }
+  return text;
 }
 
 void EntryWriter::touch(Queries& connection, const Key& key) const {

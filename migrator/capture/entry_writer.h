@@ -43,7 +43,8 @@ class EntryWriter {
   void send_with_entries(Session& session, const std::string& statement,
                          std::vector<Value> parameters, bool named) const;
 
-  // The key's text: of the row as it is there, or of the values where there is none.
+  // The key's text: of the row as it is there, or of the values where there is none. Throws
+  // Error(usage) for values that are no key.
   std::string text_of(Queries& connection, const Key& key) const;
 
   // For a row that the application has changed by itself, or deleted: also where there is none, and

@@ -72,30 +72,39 @@ std::vector<ShadowReports::Report> ShadowReports::read(Session& session) const {
   if (!own_table_exists(session, table(session))) return {};
   const std::array<Value, 1> parameters{migration_};
   const Result found = session.query(
-      spell(session.dialect(), fmt::format("SELECT relation, key_label, row_key, times FROM {} "
-                                           "WHERE migration = {{1}} ORDER BY relation, key_label",
-                                           table(session))),
+      spell(session.dialect(),
+            fmt::format("SELECT relation, key_label, row_key, times, reported_ms FROM {} "
+                        "WHERE migration = {{1}} ORDER BY relation, key_label",
+                        table(session))),
       parameters);
   std::vector<Report> reports;
   for (const auto& row : found.rows) {
-    reports.push_back({as_text(row[0]), as_text(row[1]), as_text(row[2]), as_integer(row[3])});
+    reports.push_back({as_text(row[0]), as_text(row[1]), as_text(row[2]), as_integer(row[3]),
+                       as_integer(row[4])});
   }
   return reports;
 }
 
 void ShadowReports::retire(Session& session, std::span<const Report> reports) const {
   const std::string sql =
-      spell(session.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}} AND relation = "
-                                           "{{2}} AND key_label = {{3}} AND times = {{4}}",
-                                           table(session)));
+      spell(session.dialect(),
+            fmt::format("DELETE FROM {} WHERE migration = {{1}} AND relation = "
+                        "{{2}} AND key_label = {{3}} AND times = {{4}} AND reported_ms = {{5}}",
+                        table(session)));
   for (const Report& report : reports) {
-    const std::array<Value, 4> parameters{migration_, report.relation, report.label, report.times};
+    const std::array<Value, 5> parameters{migration_, report.relation, report.label, report.times,
+                                          report.reported_ms};
     session.query(sql, parameters);
   }
 }
 
-void ShadowReports::remove(Session& session) const {
-  remove_own_rows(session, table(session), migration_);
+void ShadowReports::remove(Session& session, bool drop) const {
+  if (!own_table_exists(session, table(session))) return;
+  const std::array<Value, 1> parameters{migration_};
+  session.query(spell(session.dialect(),
+                      fmt::format("DELETE FROM {} WHERE migration = {{1}}", table(session))),
+                parameters);
+  if (drop) session.execute(fmt::format("DROP TABLE {}", table(session)));
 }
 
 }  // namespace migrator

@@ -34,14 +34,16 @@ class ShadowReports {
 
   struct Report {
     std::string relation, label, row_key;  // label "": what was only counted
-    std::int64_t times = 0;
+    std::int64_t times = 0, reported_ms = 0;
   };
   // All of them, which are not many. None where there is no such table.
   std::vector<Report> read(Session& session) const;
   // Deletes these, unless they were reported again since.
   void retire(Session& session, std::span<const Report> reports) const;
 
-  void remove(Session& session) const;
+  // Deletes what is left of the migration's, and drops the table if `drop`: when no other migration
+  // is there. (That it is empty says nothing.)
+  void remove(Session& session, bool drop) const;
 
  private:
   std::string table(const Queries& session) const;

@@ -232,7 +232,8 @@ void LiveChanges::remove_tables(const std::vector<TableRoute>& routes, Session& 
     }
   }
   source_side_.remove(source.session());
-  reports_.remove(source.session());
+  // Empty as it is, another migration may be reporting there.
+  reports_.remove(source.session(), !source_side_.exists(source.session()));
   // Other migrations whose journal is written by the shim have rows there.
   journal_.remove(source.session(), !others && !source_side_.exists(source.session()));
   lease_.remove(target);

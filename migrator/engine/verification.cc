@@ -138,16 +138,12 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
                                           const VerifyOptions& options,
                                           const std::function<void(const TableComparison&)>& tick) {
   TableComparison result;
+  // What was reported before its first row is read has been looked at when it is through.
+  ReportedReads::Reports reports;
+  if (!options.resume) reports = reads_.of(route.name);
   try {
-    // What was reported before its first row is read has been looked at when it is through.
-    const std::vector<ShadowReports::Report> reports =
-        options.resume ? std::vector<ShadowReports::Report>() : take_reports()[route.name];
     result = verify(route, comparer, options, tick);
     store_.clear_verify_progress(route.name);  // nothing is left to go on with
-    if (result.complete) {
-      retire_reports(reports);
-      result.reported = reports.size();
-    }
   } catch (const Error& error) {
     // A statement that somebody else has cancelled is an error as others are.
     if (interrupt_.requested()) throw;
@@ -163,6 +159,14 @@ TableComparison Verification::verify_once(const TableRoute& route, Comparer& com
   write_down(result);
   note_unlisted(result);
   log_->append(log_lines(result));
+  if (result.complete && !reports.empty()) {
+    result.reported = reports.size();
+    store_.add_event({Clock::now(), "reports_verified", route.name,
+                      fmt::format("{} rows that applications had read differently were among those "
+                                  "compared",
+                                  reports.size())});
+    reads_.judged(reports);
+  }
   result.found.resize(std::min<std::size_t>(result.found.size(), plan_.verify.sample_log));
   if (tick) tick(result);
   return result;
@@ -231,19 +235,10 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
     for (const TableRoute* route : chosen) {
       if (taken.whole.contains(route->name)) whole.insert(route->name);
     }
-    Reports reported = take_reports();
+    std::map<std::string, ReportedReads::Reports> reported = reads_.fresh();
     progress.waiting = 0;
     for (const TableRoute* route : chosen) {
-      std::set<std::string>& keys = taken.keys[route->name];
-      const std::vector<ShadowReports::Report>& reports = reported[route->name];
-      for (const ShadowReports::Report& one : reports) {
-        if (one.label.empty()) {
-          whole.insert(route->name);  // more rows than are named
-        } else {
-          keys.insert(one.row_key);
-          ++progress.reported;
-        }
-      }
+      const std::set<std::string>& keys = taken.keys[route->name];
       std::vector<std::string> left(keys.begin(), keys.end());
       try {
         if (!recheck) {
@@ -251,7 +246,7 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
                           [this] { relayed_(); });
         }
         if (!watch_table(*route, left, *recheck, progress)) whole.insert(route->name);
-        retire_reports(reports);
+        watch_reports(*route, std::move(reported[route->name]), *recheck, progress);
       } catch (const Error& error) {
         // A server that is away: the relay says when it has been for too long.
         if (interrupt_.requested() ||
@@ -270,8 +265,9 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
     }
     if (Clock::now() - compared >= kComparedAgain) {
       for (const TableRoute* route : chosen) {
-        if (!whole.contains(route->name)) continue;
+        if (!whole.contains(route->name) && !reads_.comparison_due(route->name)) continue;
         const TableComparison result = verify_once(*route, comparer, anew, {});
+        reads_.compared(route->name);
         if (result.error.empty()) {
           whole.erase(route->name);
           voided.erase(route->name);
@@ -288,46 +284,25 @@ void Verification::watch_until_stopped(const std::vector<const TableRoute*>& cho
   }
 }
 
-Verification::Reports Verification::take_reports() {
-  Reports reports;
-  if (!reports_) return reports;
-  retried(interrupt_, [&] {
-    try {
-      if (!reports_session_) reports_session_ = open_source(endpoints_, interrupt_);
-      reports.clear();
-      for (ShadowReports::Report& one : reports_->read(reports_session_.session())) {
-        reports[one.relation].push_back(std::move(one));
-      }
-    } catch (const Error&) {
-      reports_session_.close();
-      throw;
-    }
-  });
-  return reports;
-}
-
-// One that cannot be deleted now is looked at once more.
-void Verification::retire_reports(const std::vector<ShadowReports::Report>& reports) {
+// A hint voids no pass: only what is found does.
+void Verification::watch_reports(const TableRoute& route, ReportedReads::Reports reports,
+                                 Recheck& recheck, WatchProgress& progress) {
   if (reports.empty()) return;
-  std::int64_t times = 0;
-  for (const ShadowReports::Report& one : reports) times += one.times;
-  store_.add_event({Clock::now(), "reports_verified", reports.front().relation,
-                    fmt::format("{} rows that applications had read differently, {} times",
-                                reports.size(), times)});
-  retried(interrupt_, [&] {
-    try {
-      if (!reports_session_) reports_session_ = open_source(endpoints_, interrupt_);
-      reports_->retire(reports_session_.session(), reports);
-    } catch (const Error&) {
-      reports_session_.close();
-      throw;
-    }
-  });
+  std::vector<std::string> keys;
+  for (const ShadowReports::Report& one : reports) keys.push_back(one.row_key);
+  std::set<std::string> restless;
+  const bool all = watch_table(route, keys, recheck, progress, &restless);
+  std::erase_if(reports, [&](const auto& one) { return restless.contains(one.row_key); });
+  if (!all) return reads_.await_comparison(route.name);
+  progress.reported += reports.size();
+  reads_.judged(reports);
 }
 
-// Takes from `left` what it has looked at. False where some could not be.
+// Takes from `left` what it has looked at. False where some could not be. restless: gets those that
+// are looked at again.
 bool Verification::watch_table(const TableRoute& route, std::vector<std::string>& left,
-                               Recheck& recheck, WatchProgress& progress) {
+                               Recheck& recheck, WatchProgress& progress,
+                               std::set<std::string>* restless) {
   bool all = true;
   while (!left.empty()) {
     const std::size_t count = std::min(kKeysWatched, left.size());
@@ -335,6 +310,7 @@ bool Verification::watch_table(const TableRoute& route, std::vector<std::string>
         recheck.examine(route, std::span(left).subspan(left.size() - count));
     left.resize(left.size() - count);
     changed_->give_back(route.name, examined.moving);
+    if (restless) restless->insert(examined.moving.begin(), examined.moving.end());
     progress.waiting += examined.moving.size();
     const TableComparison& result = examined.result;
     all = all && result.complete;
@@ -342,23 +318,45 @@ bool Verification::watch_table(const TableRoute& route, std::vector<std::string>
     progress.mismatches += result.found.size();
     if (store_.open_mismatches(route.name) > 0)
       store_.settle_mismatches(route.name, examined.equal);
-    if (result.found.empty()) continue;
-    // Beyond that it is known that the table differs, and more of the same is only counted.
-    const bool listed = store_.open_mismatches(route.name) < plan_.verify.sample_log;
-    if (listed) store_.put_mismatches(route.name, mismatches_of(result), false);
-    for (VerifyOutcome outcome : store_.verify_outcomes()) {
-      if (outcome.table != route.name) continue;
-      outcome.missing += result.missing;
-      outcome.extra += result.extra;
-      outcome.differing += result.differing;
-      store_.put_verify(outcome);
-    }
-    if (!listed || mismatches_of(result).size() < result.found.size()) unlisted_.insert(route.name);
-    if (!listed) continue;
-    log_->append(log_lines(result));
-    for (const Difference& one : result.found) progress.found.emplace_back(route.name, one);
+    write_down_watched(examined.result, progress);
   }
   return all;
+}
+
+// A row that was known to differ in the same way is seen once more, and not one more.
+void Verification::write_down_watched(const TableComparison& result, WatchProgress& progress) {
+  if (result.found.empty()) return;
+  // Beyond that it is known that the table differs, and more of the same is only counted.
+  const bool listed = store_.open_mismatches(result.table) < plan_.verify.sample_log;
+  std::set<std::pair<std::string, std::string>> known;  // key, kind and columns
+  const auto looks = [](std::string_view kind, const std::vector<std::string>& columns) {
+    return fmt::format("{} {}", kind, fmt::join(columns, ","));
+  };
+  for (const Mismatch& one : store_.mismatches(result.table, true, plan_.verify.sample_log)) {
+    known.emplace(encode_key(one.key), looks(one.kind, one.columns));
+  }
+  TableComparison anew;
+  anew.table = result.table;
+  anew.found = result.found;
+  std::erase_if(anew.found, [&](const Difference& one) {
+    return known.contains({encode_key(one.key), looks(name(one.kind), one.columns)});
+  });
+  if (listed) store_.put_mismatches(result.table, mismatches_of(result), false);
+  for (VerifyOutcome outcome : store_.verify_outcomes()) {
+    if (outcome.table != result.table) continue;
+    for (const Difference& one : anew.found) {
+      (one.kind == DifferenceKind::missing ? outcome.missing
+       : one.kind == DifferenceKind::extra ? outcome.extra
+                                           : outcome.differing) += 1;
+    }
+    store_.put_verify(outcome);
+  }
+  if (mismatches_of(result).size() < result.found.size() || (!listed && !anew.found.empty())) {
+    unlisted_.insert(result.table);
+  }
+  if (!listed || anew.found.empty()) return;
+  log_->append(log_lines(anew));
+  for (const Difference& one : anew.found) progress.found.emplace_back(result.table, one);
 }
 
 CompareOptions Verification::compare_options(const VerifyOptions& options) const {

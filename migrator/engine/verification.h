@@ -15,10 +15,10 @@
 
 #include "checkpoints/store.h"
 #include "migrator/capture/change_feed.h"
-#include "migrator/capture/shadow_reports.h"
 #include "migrator/copy/endpoints.h"
 #include "migrator/copy/pacer.h"
 #include "migrator/engine/log_file.h"
+#include "migrator/engine/reported_reads.h"
 #include "migrator/verify/changed_keys.h"
 #include "migrator/verify/comparer.h"
 #include "migrator/verify/recheck.h"
@@ -79,7 +79,7 @@ class Verification {
         store_(store),
         feed_(feed),
         changed_(changed),
-        reports_(reports),
+        reads_(reports, endpoints, interrupt),
         relayed_(std::move(relayed)),
         phase_(std::move(phase)),
         words_(plan.verify.show_values, store.digest_key()) {}
@@ -107,12 +107,11 @@ class Verification {
              const VerifyOptions& options);
   void watch_until_stopped(const std::vector<const TableRoute*>& chosen, Comparer& comparer,
                            const VerifyOptions& options, WatchProgress& progress);
-  // What applications have read differently, by table.
-  using Reports = std::map<std::string, std::vector<ShadowReports::Report>>;
-  Reports take_reports();
-  void retire_reports(const std::vector<ShadowReports::Report>& reports);
+  void watch_reports(const TableRoute& route, ReportedReads::Reports reports, Recheck& recheck,
+                     WatchProgress& progress);
   bool watch_table(const TableRoute& route, std::vector<std::string>& left, Recheck& recheck,
-                   WatchProgress& progress);
+                   WatchProgress& progress, std::set<std::string>* restless = nullptr);
+  void write_down_watched(const TableComparison& result, WatchProgress& progress);
   bool has_unlisted(const TableComparison& result) const;
   void note_unlisted(const TableComparison& result);
   bool any_different(const std::vector<const TableRoute*>& chosen);
@@ -126,13 +125,12 @@ class Verification {
   CheckpointStore& store_;
   const ChangeFeed* const feed_;
   ChangedKeys* const changed_;
-  const ShadowReports* const reports_;
+  ReportedReads reads_;
   const std::function<Relayed()> relayed_;
   const std::string phase_;
   std::chrono::system_clock::time_point resumed_{};  // when the verify that is gone on with began
   const ValueWords words_;
   std::optional<LogFile> log_;
-  Opened<Source> reports_session_;
   std::set<std::string> unlisted_;  // tables of which more rows differ than are listed
 };
 

@@ -15,6 +15,9 @@ namespace {
 // Between two looks while nobody is open: a cutover's pause is a second or two.
 constexpr std::chrono::milliseconds kClosedPoll{20};
 
+// Writes to the authority that come of reads, whatever the application finds different.
+constexpr int kReportsPerSecond = 20;
+
 // Several shims of one process are instances of their own.
 std::string own_name() {
   static std::atomic<int> shims = 0;
@@ -461,15 +464,28 @@ bool Shim::Body::write_one_by_one(TargetPool::Lease& lease, std::vector<InlineRo
   return false;
 }
 
+bool Shim::Body::may_report() {
+  const std::lock_guard lock(mutex_);
+  const auto now = Clock::now();
+  if (now - reports_since_ >= 1s) {
+    reports_since_ = now;
+    reports_ = 0;
+  }
+  return ++reports_ <= kReportsPerSecond;
+}
+
 void Shim::Body::report_mismatch(std::string_view table, const NamedValues& key) {
-  const auto state = wait_open();
-  const TableLane& lane = state->lane(table);
-  const Key values = lane.key_of(key);
-  SourcePool::Lease lease = authority(state->row.side).take(options.connection_wait);
+  if (!may_report()) return count(counters.unreported, "mismatches_unreported", table);
+  SourcePool::Lease lease;
   try {
+    const auto state = wait_open();
+    const TableLane& lane = state->lane(table);
+    const Key values = lane.key_of(key);
+    lease = authority(state->row.side).take(options.connection_wait);
     reports.add(lease.session(), lane.relation(), lane.entries().text_of(lease.session(), values));
   } catch (const Error& error) {
-    if (error.scope() == ErrorScope::session) lease.lose();
+    if (lease && error.scope() == ErrorScope::session) lease.lose();
+    count(counters.unreported, "mismatches_unreported", table);
     throw;
   }
   count(counters.reported, "mismatches_reported", table);

@@ -101,7 +101,7 @@ class Shim::Body {
 
   struct Counters {
     std::atomic<std::uint64_t> committed{0}, rolled_back{0}, in_doubt{0}, journaled{0}, written{0},
-        superseded{0}, failed{0}, skipped{0}, fenced{0}, reported{0};
+        superseded{0}, failed{0}, skipped{0}, fenced{0}, reported{0}, unreported{0};
   } counters;
 
  private:
@@ -125,6 +125,7 @@ class Shim::Body {
   void write_together(TargetPool::Lease& lease, std::vector<InlineRow>& rows);
   bool write_one_by_one(TargetPool::Lease& lease, std::vector<InlineRow>& rows);
   bool wants_sync() const;
+  bool may_report();
 
   std::array<std::unique_ptr<SourcePool>, 2> authorities_;
   std::array<std::unique_ptr<TargetPool>, 2> others_;
@@ -136,6 +137,8 @@ class Shim::Body {
   std::map<std::uint64_t, int> open_;  // transactions, by epoch
   std::condition_variable_any woken_;
   bool stopped_ = false;
+  std::chrono::steady_clock::time_point reports_since_{};  // of the second that is counted
+  int reports_ = 0;
   std::jthread keeper_, opener_;
 };
 

@@ -384,7 +384,8 @@ class Comparer::Lane {
   }
 
   RangeRows rows(const ComparedTable& table, const VerifyRange& range, bool of_source,
-                 const RowLayout& layout, std::uint64_t* counted = nullptr) {
+                 const RowLayout& layout, ReadOrder order = ReadOrder::canonical,
+                 std::uint64_t* counted = nullptr) {
     const auto took = [this, of_source, counted](std::uint64_t rows, std::uint64_t bytes) {
       if (of_source) owner_.rows_read_ += rows;
       if (counted) *counted += bytes;
@@ -394,11 +395,11 @@ class Comparer::Lane {
       owner_.interrupt_.check();
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped");
     };
-    if (!of_source) return {*sides_[1], table.target, range.target, layout, nullptr, took};
+    if (!of_source) return {*sides_[1], table.target, range.target, layout, nullptr, took, order};
     const bool as_targets = layout == cells_layout();
     return {
         *sides_[0], table.source, range.source, layout, as_targets ? &table.transcoder : nullptr,
-        took};
+        took,       order};
   }
 
   bool equal_streams(const ComparedTable& table, const VerifyRange& range, const RowLayout& layout,
@@ -430,7 +431,7 @@ class Comparer::Lane {
 
   RangeDigest digest_here(const ComparedTable& table, const VerifyRange& range, bool of_source,
                           std::uint64_t& bytes) {
-    RangeRows read = rows(table, range, of_source, cells_layout(), &bytes);
+    RangeRows read = rows(table, range, of_source, cells_layout(), ReadOrder::any, &bytes);
     return digest_of(read, table.target.columns);
   }
 

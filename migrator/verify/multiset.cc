@@ -13,9 +13,9 @@
 namespace migrator {
 namespace {
 
-constexpr std::size_t kBuckets = 4096;
-// Hashes that are counted one by one at a time: some 50 bytes each.
-constexpr std::uint64_t kCountedAtOnce = 2'000'000;
+// Of a hundred million rows a bucket has some 400: a thousand that differ are counted in one
+// reading.
+constexpr std::size_t kBuckets = 1 << 18;
 
 struct Hash {
   std::uint64_t low = 0, high = 0;
@@ -43,8 +43,12 @@ struct Bucket {
 class Multisets {
  public:
   Multisets(const ComparedTable& table, const std::function<RangeRows(bool of_source)>& open,
-            std::size_t keep)
-      : table_(table), open_(open), keep_(keep), seed_(table.seed()) {}
+            std::size_t keep, std::uint64_t counted_at_once)
+      : table_(table),
+        open_(open),
+        keep_(keep),
+        counted_at_once_(counted_at_once),
+        seed_(table.seed()) {}
 
   RangeFindings run() {
     add_up();
@@ -62,7 +66,7 @@ class Multisets {
       do {
         chosen[differing[at]] = true;
         rows += rows_of(differing[at++]);
-      } while (at < differing.size() && rows + rows_of(differing[at]) <= kCountedAtOnce);
+      } while (at < differing.size() && rows + rows_of(differing[at]) <= counted_at_once_);
       count_one_by_one(chosen);
     }
     if (!differing.empty()) name_them();
@@ -183,6 +187,7 @@ class Multisets {
   const ComparedTable& table_;
   const std::function<RangeRows(bool of_source)>& open_;
   const std::size_t keep_;
+  const std::uint64_t counted_at_once_;
   // Not to be foreseen, so that nobody can make two rows that are counted as one.
   const std::uint64_t seed_;
   std::vector<Bucket> source_ = std::vector<Bucket>(kBuckets);
@@ -197,8 +202,8 @@ class Multisets {
 
 RangeFindings compare_multisets(const ComparedTable& table,
                                 const std::function<RangeRows(bool of_source)>& open,
-                                std::size_t keep) {
-  return Multisets(table, open, keep).run();
+                                std::size_t keep, std::uint64_t counted_at_once) {
+  return Multisets(table, open, keep, counted_at_once).run();
 }
 
 }  // namespace migrator

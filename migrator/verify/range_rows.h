@@ -1,4 +1,4 @@
-// The rows of one range of one side, in the order that both sides share.
+// The rows of one range of one side, in the order that both sides share, or in any.
 //
 // There is no thread that reads ahead, on purpose: whoever compares asks both servers first and
 // then reads a batch of the one and a batch of the other, and the sockets hold what comes
@@ -23,8 +23,8 @@ class RangeRows {
 
   // transcoder: turns the rows into the other side's types; null if they are to be as they are.
   RangeRows(Source& source, const ReadSpec& spec, const KeyRange& range, const RowLayout& layout,
-            const Transcoder* transcoder, Took took)
-      : stream_(source.read(spec, range, layout, ReadOrder::canonical)),
+            const Transcoder* transcoder, Took took, ReadOrder order = ReadOrder::canonical)
+      : stream_(source.read(spec, range, layout, order)),
         transcoder_(transcoder),
         took_(std::move(took)) {}
 

@@ -185,7 +185,9 @@ Recheck::Examined Recheck::examine(const TableRoute& route, std::span<const std:
       source_->key_cells(table.source, {&key, 1}, cells_layout(), cells);
       to_target.apply(cells, Misfits::mark);
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::data || error.scope() == ErrorScope::session) throw;
+      // What an application has reported may be no key at all.
+      const bool odd = error.kind() == ErrorKind::data || error.kind() == ErrorKind::invariant;
+      if (!odd || error.scope() == ErrorScope::session) throw;
       result.complete = false;
       continue;
     }

@@ -2,7 +2,10 @@
 //
 // What each guard is worth, tried out by taking it away:
 // - lengths in front of texts in MySQL's digest (digest_form): Digests.* fails;
-// - a digest of the record itself instead of its bytes: TellApartWhatIsHashedAlike fails.
+// - a digest of the record itself instead of its bytes: TellApartWhatIsHashedAlike fails;
+// - PostgreSQL's canonical form with ::text for every text, or in one call of concat_ws():
+//   KeepWhatIsAValuesOwn fails;
+// - the canonical form without lengths, or NULL as '': AllIsEqualAndEveryDifferenceIsFound fails.
 #include <set>
 
 #include <fmt/format.h>
@@ -188,6 +191,37 @@ TEST_P(AcrossEngines, AllIsEqualAndEveryDifferenceIsFound) {
     EXPECT_LT(wrong["rows_by_digest"].get<int>(), kRows) << wrong;
     trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
   }
+}
+
+// Spaces that a cast takes off; and a function has no more than 100 arguments.
+TEST(CanonicalDigests, KeepWhatIsAValuesOwn) {
+  MigrationCase trial(ServerKind::postgres, ServerKind::mariadb);
+  std::string columns, values;
+  for (int at = 0; at < 120; ++at) {
+    columns += fmt::format(", c{} int", at);
+    values += fmt::format(", {}", at);
+  }
+  trial.source.exec(
+      fmt::format("CREATE TABLE t (id int PRIMARY KEY, b "
+                  "varchar(20), padded bpchar{0});"
+                  "INSERT INTO t VALUES (1, 'abc', 'a  '{1}), (2, 'x', 'b'{1});",
+                  columns, values));
+  trial.plan("  - name: t\n");
+  const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+  ASSERT_EQ(copied.status, 0) << shown(copied);
+  const auto table = [&](int status) {
+    const CommandResult result =
+        trial.migrate({"verify", "plan.yaml", "--json", "--mode", "digest"});
+    EXPECT_EQ(result.status, status) << shown(result);
+    return document(result)["tables"][0];
+  };
+  EXPECT_EQ(table(0)["rows_by_digest"], 2);
+  trial.target.exec("UPDATE t SET padded = 'a' WHERE id = 1;");
+  EXPECT_EQ(table(3)["differing"], 1);
+  trial.target.exec("UPDATE t SET padded = 'a  ' WHERE id = 1;");
+  EXPECT_EQ(table(0)["rows_by_digest"], 2);
+  trial.target.exec("UPDATE t SET c119 = 9 WHERE id = 2;");
+  EXPECT_EQ(table(3)["differing"], 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Pairs, AcrossEngines,

@@ -95,7 +95,8 @@ struct ShimCounters {
   std::uint64_t inline_failed = 0;      // an error of the other side, the budget included
   std::uint64_t inline_skipped = 0;     // the breaker was open, or no connection was there
   std::uint64_t fenced = 0;             // transactions that met a fence, waited and went on
-  std::uint64_t reported = 0;           // by report_mismatch()
+  std::uint64_t reported = 0;           // by report_mismatch(), and written down
+  std::uint64_t unreported = 0;         // not written down: an error, or too many at a time
 };
 
 // A transaction on the authority. Moved, not copied; destroyed while open, it is rolled back.
@@ -180,9 +181,10 @@ class Shim {
 
   // Has `migrate verify` look at the row of this key, and put it into its log of mismatches if it
   // differs: what DualCall::Options::mismatch is to call. It is written down on the authority, once
-  // a key, and of each table no more than 1000 keys; the rest is only counted there. Waits for the
-  // database. Throws Error(usage) for a name or key that is not known, Error(transient) where no
-  // connection is free; then nothing was written down.
+  // a key, and of each table no more than 1000 keys; the rest is only counted there. No more than
+  // 20 a second, as it is a write: beyond that they are counted here alone (`unreported`). Waits
+  // for the database. Throws Error(usage) for a name or key that is not known, Error(transient)
+  // where no connection is free, and whatever the database says; then nothing was written down.
   void report_mismatch(std::string_view table, NamedValues key);
 
   MigrationState state() const;
