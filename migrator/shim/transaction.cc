@@ -475,8 +475,9 @@ MigrationState Shim::state() const {
 
 ShimCounters Shim::counters() const {
   const Shim::Body::Counters& now = body_->counters;
-  return {now.committed,  now.rolled_back, now.in_doubt, now.journaled, now.written,
-          now.superseded, now.failed,      now.skipped,  now.fenced,    now.reported, now.unreported};
+  return {now.committed, now.rolled_back, now.in_doubt,  now.journaled,
+          now.written,   now.superseded,  now.failed,    now.skipped,
+          now.fenced,    now.reported,    now.unreported};
 }
 
 bool Shim::other_side_down() const { return body_->breaker.open(); }
