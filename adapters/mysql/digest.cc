@@ -125,8 +125,13 @@ std::string canonical_value(const Column& column) {
     case TypeKind::uuid:
       // With a text beside it IFNULL would make a UUID of that text, which is none.
       return fmt::format("CAST({} AS CHAR)", name);
-    default:
-      return name + " + 0";  // bits as a number, and nothing of ZEROFILL
+    default: {
+      // Bits as a number, and nothing of ZEROFILL; others as they are, for of a text, should the
+      // column have become one, the sum would be the digits that it begins with.
+      const bool as_number = native.base == Base::bit || native.base == Base::year ||
+                             column.native_type.find("zerofill") != std::string::npos;
+      return as_number ? name + " + 0" : name;
+    }
   }
 }
 

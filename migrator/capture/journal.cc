@@ -145,12 +145,7 @@ Backlog Journal::backlog(Session& source) const {
 }
 
 void Journal::remove(Session& source, bool drop) const {
-  if (!exists(source)) return;
-  const std::array<Value, 1> parameters{migration_};
-  source.query(
-      spell(source.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table(source))),
-      parameters);
-  if (drop) source.execute(fmt::format("DROP TABLE {}", table(source)));
+  remove_own_rows(source, table(source), migration_, drop);
 }
 
 }  // namespace migrator

@@ -32,12 +32,19 @@ bool own_table_exists(Session& session, std::string_view table) {
   }
 }
 
-void remove_own_rows(Session& session, std::string_view table, const std::string& migration) {
+void remove_own_rows(Session& session, std::string_view table, const std::string& migration,
+                     bool drop) {
   if (!own_table_exists(session, table)) return;
   const std::array<Value, 1> parameters{migration};
   session.query(
       spell(session.dialect(), fmt::format("DELETE FROM {} WHERE migration = {{1}}", table)),
       parameters);
+  if (drop) session.execute(fmt::format("DROP TABLE {}", table));
+}
+
+void remove_own_rows(Session& session, std::string_view table, const std::string& migration) {
+  remove_own_rows(session, table, migration, false);
+  if (!own_table_exists(session, table)) return;
   const Result left = session.query(fmt::format("SELECT COUNT(*) FROM {}", table));
   if (as_integer(left.rows.at(0).at(0)) == 0) session.execute(fmt::format("DROP TABLE {}", table));
 }

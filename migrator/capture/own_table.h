@@ -18,4 +18,8 @@ bool own_table_exists(Session& session, std::string_view table);
 // migration has rows there.
 void remove_own_rows(Session& session, std::string_view table, const std::string& migration);
 
+// The same for a table that is empty while it is in use: drops it only if `drop`.
+void remove_own_rows(Session& session, std::string_view table, const std::string& migration,
+                     bool drop);
+
 }  // namespace migrator

@@ -99,12 +99,7 @@ void ShadowReports::retire(Session& session, std::span<const Report> reports) co
 }
 
 void ShadowReports::remove(Session& session, bool drop) const {
-  if (!own_table_exists(session, table(session))) return;
-  const std::array<Value, 1> parameters{migration_};
-  session.query(spell(session.dialect(),
-                      fmt::format("DELETE FROM {} WHERE migration = {{1}}", table(session))),
-                parameters);
-  if (drop) session.execute(fmt::format("DROP TABLE {}", table(session)));
+  remove_own_rows(session, table(session), migration_, drop);
 }
 
 }  // namespace migrator

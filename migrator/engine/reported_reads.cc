@@ -1,9 +1,5 @@
 #include "migrator/engine/reported_reads.h"
 
-#include <algorithm>
-
-#include "migrator/copy/backoff.h"
-
 namespace migrator {
 namespace {
 
