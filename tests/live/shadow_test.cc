@@ -1,7 +1,8 @@
 // Reads that an application compares: their ramp, and what becomes of those that differ.
 //
 // What each guard is worth, tried out by taking it away:
-// - what is known already in Verification::write_down_watched: ARowThatStaysWrongIsLoggedOnce fails;
+// - what is known already in Verification::write_down_watched: ARowThatStaysWrongIsLoggedOnce
+// fails;
 // - the look for other migrations in LiveChanges::remove_tables:
 //   AnotherMigrationThatEndsLeavesThemBe fails.
 #include <fmt/format.h>
