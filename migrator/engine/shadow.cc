@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds kLockTimeout{1000};
 constexpr RetryPolicy kTries{
     .tries = 20, .first = std::chrono::milliseconds(500), .most = std::chrono::seconds(5)};
+constexpr std::chrono::milliseconds kHeardPoll{50}, kHeardMargin{1000};
 
 // How old the oldest change that is still to come may be for reads to be served by the target.
 constexpr double kFreshSeconds = 10;
@@ -85,12 +86,25 @@ void require_right(const Plan& plan, CheckpointStore& store, Session& source) {
   }
 }
 
-void require_heard(const std::vector<ShimInstance>& instances) {
-  for (const ShimInstance& instance : instances) {
-    if (instance.gone() || instance.phase >= Phase::backfill) continue;
-    throw Error(ErrorKind::gate, fmt::format("{} has not heard of the phase before: it is in {}",
-                                             instance.instance, name(instance.phase)))
-        .remedy("wait until its lease is over, and run the command again");
+// A process hears of a phase at its next renewal, three times a lease: a command that comes right
+// behind the one before waits for that. Whoever is silent so long counts as gone.
+void wait_until_heard(const SideTable& side, Session& session, Interrupt& interrupt) {
+  const auto began = std::chrono::steady_clock::now();
+  while (true) {
+    const std::vector<ShimInstance> instances = side.instances(session);
+    const auto deaf = std::find_if(instances.begin(), instances.end(), [](const auto& instance) {
+      return !instance.gone() && instance.phase < Phase::backfill;
+    });
+    if (deaf == instances.end()) return;
+    const auto waited = std::chrono::steady_clock::now() - began;
+    if (waited > std::chrono::milliseconds(deaf->lease_ms) + kHeardMargin) {
+      throw Error(ErrorKind::gate,
+                  fmt::format("{} renews its lease, and has not heard of the phase before: it is "
+                              "in {}",
+                              deaf->instance, name(deaf->phase)))
+          .remedy("see what holds that process up, or end it, and run the command again");
+    }
+    if (!interrupt.sleep(kHeardPoll)) interrupt.check();
   }
 }
 
@@ -156,7 +170,7 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
   if (served > 0 && more) {
     require_right(plan, *store, source.session());
   }
-  require_heard(state.instances);
+  wait_until_heard(source_side, source.session(), interrupt);
   const Opened<Target> target = open_target(endpoints, interrupt);
   // The source's last: it is what the shim goes by.
   set(SideTable(plan.name, ""), target.session(), options, interrupt);

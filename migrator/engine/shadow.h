@@ -30,7 +30,7 @@ struct ShadowState {
 
 // Without options it only looks. Throws Error(usage) for a percentage that is none, Error(gate)
 // for a plan that has changed since, before all rows are copied, after the phase is over, where a
-// process has not heard of the phase before; and, unless the share that is read there is lowered,
+// process has not heard of the phase before within its lease (which is waited for); and, unless the share that is read there is lowered,
 // for reads from a target that has not passed its last verify, refuses rows, or is not followed by
 // a relay that keeps up.
 ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& interrupt);

@@ -4,7 +4,11 @@
 // - what is known already in Verification::write_down_watched: ARowThatStaysWrongIsLoggedOnce
 // fails;
 // - the look for other migrations in LiveChanges::remove_tables:
-//   AnotherMigrationThatEndsLeavesThemBe fails.
+//   AnotherMigrationThatEndsLeavesThemBe fails;
+// - wait_until_heard in shadow: WaitsUntilAllHaveHeardOfThePhaseBefore fails.
+#include <atomic>
+#include <thread>
+
 #include <fmt/format.h>
 
 #include "checkpoints/store.h"
@@ -76,6 +80,35 @@ TEST(Shadow, IsRampedLive) {
   EXPECT_EQ(back["percent"], 20);
   EXPECT_EQ(document(shadow({"--percent", "0"}))["percent"], 0);
   EXPECT_TRUE(eventually([&] { return shim.state().read_percent == 0; }));
+}
+
+// A process that has not heard of the backfill yet is waited for; one that goes on without hearing
+// of it is named.
+TEST(Shadow, WaitsUntilAllHaveHeardOfThePhaseBefore) {
+  MigrationCase trial(ServerKind::sqlite, ServerKind::sqlite);
+  trial.source.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (id int NOT NULL PRIMARY KEY);");
+  trial.plan(MigrationCase::tables({"t"}), "capture: shim\n");
+  ASSERT_EQ(trial.migrate({"start", "plan.yaml"}).status, 0);
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  const Url url = trial.source.url();
+  const auto source = adapter_for(url.engine()).open_source(url, {});
+  const SideTable side("trial", "");
+  const ShimInstance deaf{"deaf", 1, Phase::dual_write, 0, 1000};
+  const std::vector<std::string> ramp{"shadow", "plan.yaml", "--percent", "10"};
+  std::atomic<bool> on = true;
+  std::thread renewing([&] {
+    for (; on; std::this_thread::sleep_for(100ms)) side.renew(source->session(), deaf);
+  });
+  ASSERT_TRUE(eventually([&] {
+    return trial.source.value(
+               "SELECT COUNT(*) FROM "
+               "_migrator_instance") == "1";
+  }));
+  expect_refusal(trial.migrate(ramp), 4, {"deaf renews its lease", "dual_write"});
+  on = false;
+  renewing.join();
+  side.renew(source->session(), deaf);
+  EXPECT_EQ(trial.migrate(ramp).status, 0) << "silent for its lease: gone";
 }
 
 // An application that reads a row's `v` from both sides, and reports what differs.
