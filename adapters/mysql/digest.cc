@@ -1,7 +1,6 @@
 #include "adapters/mysql/digest.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -10,20 +9,6 @@
 #include "adapters/mysql/native_type.h"
 
 namespace migrator::mysql {
-namespace {
-
-// Texts of different character sets would be converted to a common one, or be refused.
-bool mixes_texts(const std::vector<Column>& columns) {
-  std::set<std::string> kinds;
-  for (const Column& column : columns) {
-    const NativeType native = parse_native_type(column.native_type);
-    if (native.is_text()) kinds.insert(column.charset + " " + column.collation);
-    if (native.is_binary() && native.base != Base::bit) kinds.insert("bytes");
-  }
-  return kinds.size() > 1;
-}
-
-}  // namespace
 
 bool has_digest(const std::vector<Column>& columns) {
   return std::none_of(columns.begin(), columns.end(), [](const Column& column) {
@@ -32,32 +17,37 @@ bool has_digest(const std::vector<Column>& columns) {
   });
 }
 
+// A separator of bytes makes bytes of the whole: no text is converted, and those of several
+// character sets mix.
 std::string digest_form(const std::vector<Column>& columns) {
-  const bool as_bytes = mixes_texts(columns);
-  std::string sql = "CONCAT_WS('#'";
+  std::string sql = "CONCAT_WS(UNHEX('FF')", nulls;
   for (const Column& column : columns) {
     const NativeType native = parse_native_type(column.native_type);
     const std::string name = quote_name(column.name);
     if (native.base == Base::bit) {
-      sql += fmt::format(", IFNULL({} + 0, '-')", name);
+      sql += fmt::format(", {} + 0", name);
     } else if (native.base == Base::real32) {
       // As a double, for FLOAT is printed with six digits; times one, which keeps the sign of zero.
-      sql += fmt::format(", IFNULL({} * 1e0, '-')", name);
-    } else if (native.is_text() || native.is_binary()) {
-      const std::string value =
-          as_bytes && !native.is_binary() ? fmt::format("CAST({} AS BINARY)", name) : name;
-      // A NULL is left out by CONCAT_WS: its length says so.
-      sql += fmt::format(", IFNULL(LENGTH({}), '-'), {}", name, value);
+      sql += fmt::format(", {} * 1e0", name);
+    } else if (native.is_binary() || (native.is_text() && !column.charset.starts_with("utf8"))) {
+      sql += fmt::format(", LENGTH({0}), {0}", name);
     } else if (native.base == Base::uuid || native.base == Base::inet) {
-      // With a text beside it IFNULL would make a UUID of that text, which is none.
-      sql += fmt::format(", IFNULL(CAST({} AS CHAR), '-')", name);
-    } else if (column.nullable) {
-      sql += fmt::format(", IFNULL({}, '-')", name);
+      sql += fmt::format(", CAST({} AS CHAR)", name);
     } else {
       sql += ", " + name;
     }
+    if (column.nullable) nulls += fmt::format("{}ISNULL({})", nulls.empty() ? "" : ", ", name);
   }
+  if (!nulls.empty()) sql += ", CONCAT(" + nulls + ")";
   return sql + ")";
+}
+
+std::string digest_sums(std::string_view hash) {
+  const auto folded = [hash](int digits) {
+    return fmt::format("CRC32(LEFT({}, {}))", hash, digits);
+  };
+  return fmt::format("SUM(CRC32({}) << 32 | {}), SUM({} << 32 | {})", hash, folded(30), folded(20),
+                     folded(10));
 }
 
 bool has_canonical_form(const std::vector<Column>& columns) {
@@ -90,6 +80,13 @@ bool has_canonical_form(const std::vector<Column>& columns) {
         return false;
     }
   });
+}
+
+std::string canonical_sums(std::string_view hash) {
+  return fmt::format(
+      "SUM(CAST(CONV(LEFT({0}, 16), 16, -10) AS SIGNED)), SUM(CAST(CONV(SUBSTR({0}, 17, 16), 16, "
+      "-10) AS SIGNED))",
+      hash);
 }
 
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "adapters/schema.h"
@@ -13,14 +14,21 @@ inline constexpr const char* kSha1Digest = "mysql-sha1";
 // Whether every column's type has such a form.
 bool has_digest(const std::vector<Column>& columns);
 
-// The form, as one expression: every column's value behind a separator that no number or date has;
-// in front of texts and bytes their length, as they may have anything. NULL is "-".
+// The form, as one expression: every column's value that is not NULL, and which ones are, between
+// bytes that no number, no date and no text of UTF-8 has; in front of other texts and of bytes
+// their length.
 std::string digest_form(const std::vector<Column>& columns);
+
+// Two sums of 64 bits a row, of its hash in 40 hexadecimal digits. Every ten digits more go into
+// another 32 bits, by a sum of its own that is as uniform as they are and costs a quarter of
+// CONV's.
+std::string digest_sums(std::string_view hash);
 
 // Whether every column's values are spelled here as canonical_digest.h has it.
 bool has_canonical_form(const std::vector<Column>& columns);
 
-// That form, as one expression.
+// That form, as one expression; and the sums of its hash.
 std::string canonical_form(const std::vector<Column>& columns);
+std::string canonical_sums(std::string_view hash);
 
 }  // namespace migrator::mysql

@@ -235,12 +235,12 @@ RangeDigest MysqlSource::digest(const ReadSpec& spec, const KeyRange& range,
   }
   const bool canonical = form.algorithm == kCanonicalDigest;
   session_.prepare_for_read(false);
+  const std::string hash = canonical ? "SHA2(" + canonical_form(spec.columns) + ", 256)"
+                                     : "SHA1(" + digest_form(spec.columns) + ")";
+  constexpr std::string_view kHash = "@_migrator_digest";
   const Result result = session_.query(
-      "SELECT COUNT(*), COUNT(@_migrator_digest := " +
-      (canonical ? "SHA2(" + canonical_form(spec.columns) + ", 256)"
-                 : "SHA1(" + digest_form(spec.columns) + ")") +
-      "), SUM(CAST(CONV(LEFT(@_migrator_digest, 16), 16, -10) AS SIGNED)), "
-      "SUM(CAST(CONV(SUBSTR(@_migrator_digest, 17, 16), 16, -10) AS SIGNED))" +
+      fmt::format("SELECT COUNT(*), COUNT({} := {}), {}", kHash, hash,
+                  canonical ? canonical_sums(kHash) : digest_sums(kHash)) +
       from(spec) + where_clause(range_condition(key_columns(spec.key), range), spec.where));
   const std::vector<Value>& row = result.rows.at(0);
   RangeDigest digest{static_cast<std::uint64_t>(as_integer(row[0])), ""};

@@ -1,7 +1,9 @@
 // Digests of rows: no two rows share one, within one engine and across engines.
 //
 // What each guard is worth, tried out by taking it away:
-// - lengths in front of texts in MySQL's digest (digest_form): Digests.* fails;
+// - lengths in front of bytes and of texts that are not UTF-8 in MySQL's digest (digest_form):
+//   AreNotFooledByTheSeparatorInBytesAndOtherTexts fails; which values are NULL:
+//   AreNotFooledByWhatStandsBetweenValues fails;
 // - a digest of the record itself instead of its bytes: TellApartWhatIsHashedAlike fails;
 // - PostgreSQL's canonical form with ::text for every text, or in one call of concat_ws():
 //   KeepWhatIsAValuesOwn fails;
@@ -43,6 +45,30 @@ TEST(Digests, AreNotFooledByWhatStandsBetweenValues) {
       EXPECT_EQ(result.status, 3) << shown(result);
       trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
     }
+  }
+}
+
+// MySQL's form has the byte 0xff between values: texts of UTF-8 have none, these do.
+TEST(Digests, AreNotFooledByTheSeparatorInBytesAndOtherTexts) {
+  MigrationCase trial(ServerKind::mariadb, ServerKind::mariadb);
+  trial.source.exec(
+      "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a VARBINARY(20), b VARBINARY(20),"
+      " c VARCHAR(20) CHARACTER SET latin1, d VARCHAR(20) CHARACTER SET latin1);"
+      "INSERT INTO t VALUES (1, X'61FF62', X'63', NULL, NULL), (2, X'61', X'62', 'x\u00ffy', 'z'),"
+      " (3, X'FF', NULL, NULL, NULL);");
+  trial.plan("  - name: t\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  EXPECT_EQ(document(trial.migrate({"verify", "plan.yaml", "--json", "--mode",
+                                    "digest"}))["tables"][0]["rows_by_digest"],
+            3);
+  trial.target.exec("CREATE TABLE kept AS SELECT * FROM t;");
+  for (const std::string change :
+       {"a = X'61', b = X'62FF63' WHERE id = 1", "c = 'x', d = 'y\u00ffz' WHERE id = 2",
+        "a = X'', b = X'' WHERE id = 3"}) {
+    SCOPED_TRACE(change);
+    trial.target.exec("UPDATE t SET " + change + ";");
+    EXPECT_EQ(trial.migrate({"verify", "plan.yaml", "--mode", "digest"}).status, 3);
+    trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
   }
 }
 
