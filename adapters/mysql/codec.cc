@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include <fmt/format.h>
+
 #include "adapters/codec.h"
 #include "adapters/mysql/key_range.h"
 
@@ -56,9 +58,22 @@ RowLayout wire_layout(const std::vector<Column>& columns) {
   return layout;
 }
 
-std::string select_expression(const Column& column) {
+std::string select_expression(const Column& column, bool wire) {
   const std::string name = quote_name(column.name);
-  return parse_native_type(column.native_type).base == Base::real32 ? name + "*1e0" : name;
+  const NativeType native = parse_native_type(column.native_type);
+  if (native.base == Base::real32) return name + "*1e0";
+  return native.is_text() && !wire ? unicode_expression(name, column.charset) : name;
+}
+
+// Question marks are counted, as not every character that Unicode has comes back as the same bytes
+// (cp932 has some of them twice). Of latin1 MySQL maps every byte.
+std::string unicode_expression(const std::string& sql, std::string_view charset) {
+  if (is_utf8_charset(charset) || charset == "latin1") return sql;
+  return fmt::format(
+      "IF(CHAR_LENGTH(REPLACE({0}, '?', '')) <> CHAR_LENGTH(REPLACE(CONVERT({0} USING utf8mb4), "
+      "'?', '')), CONCAT(CAST(UNHEX('FF') AS BINARY), CAST({0} AS BINARY)), CAST(CONVERT({0} USING "
+      "utf8mb4) AS BINARY))",
+      sql);
 }
 
 RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& columns, Misfits misfits)
@@ -132,6 +147,8 @@ void RowDecoder::append_value(RowBatch& batch, const Field& field, std::string_v
     case TypeKind::bytes:
       return batch.push_bytes(text);
     case TypeKind::text:
+      if (text.starts_with(kNoUnicode)) refuse(field);
+      return batch.push_text(text);
     case TypeKind::json:
       return batch.push_text(text);
     case TypeKind::opaque: {
@@ -158,6 +175,10 @@ void RowDecoder::refuse(const Field& field) const {
       break;
     case TypeKind::time:
       what = "holds a time outside of 0 to 24 hours, which only MySQL knows";
+      remedy = "correct the rows, or leave them out by `where` in the plan";
+      break;
+    case TypeKind::text:
+      what = "holds characters of its character set that Unicode does not have";
       remedy = "correct the rows, or leave them out by `where` in the plan";
       break;
     default:

@@ -25,9 +25,16 @@ bool is_raw_text(const Column& column, const NativeType& native);
 
 RowLayout wire_layout(const std::vector<Column>& columns);
 
-// What to select for a column. A FLOAT is printed with six digits, so it is widened to a double,
-// exactly, which is printed with as many as it needs.
-std::string select_expression(const Column& column);
+// What to select for a column, in its wire form or as text that RowDecoder reads. A FLOAT is
+// printed with six digits, so it is widened to a double, exactly, which is printed with as many as
+// it needs.
+std::string select_expression(const Column& column, bool wire);
+
+// The text of a column as bytes of UTF-8. Of a value with characters that Unicode does not have,
+// for which the server would print question marks: its own bytes behind kNoUnicode, which begins no
+// UTF-8. `sql`: the column.
+std::string unicode_expression(const std::string& sql, std::string_view charset);
+inline constexpr char kNoUnicode = '\xFF';
 
 // Turns rows of text into neutral cells.
 class RowDecoder {
@@ -36,8 +43,8 @@ class RowDecoder {
              Misfits misfits = Misfits::refuse);
 
   // Appends one row. For a value that the column's neutral type does not have (a zero or partial
-  // date, a time beyond 24 hours, a 2 in a boolean) throws Error(data), naming table and column, or
-  // marks it.
+  // date, a time beyond 24 hours, a 2 in a boolean, a character that is not in Unicode) throws
+  // Error(data), naming table and column, or marks it.
   void append(RowBatch& batch, MYSQL_ROW row, const unsigned long* lengths) const;
 
  private:

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "adapters/canonical_digest.h"
+#include "adapters/mysql/codec.h"
 #include "adapters/mysql/key_range.h"
 #include "adapters/mysql/native_type.h"
 
@@ -17,28 +18,35 @@ bool has_digest(const std::vector<Column>& columns) {
   });
 }
 
-// A separator of bytes makes bytes of the whole: no text is converted, and those of several
-// character sets mix.
+// Bytes that no number, no date and no text of UTF-8 has. By their cast they count as much as a
+// column: constants would be made a text for columns that are. So the whole is bytes, no text is
+// converted, and those of several character sets mix.
+constexpr std::string_view kSeparator = "CAST(UNHEX('FF') AS BINARY)";
+constexpr std::string_view kNull = "CAST(UNHEX('FE') AS BINARY)";
+
 std::string digest_form(const std::vector<Column>& columns) {
-  std::string sql = "CONCAT_WS(UNHEX('FF')", nulls;
+  std::string sql = fmt::format("CONCAT_WS({}", kSeparator);
   for (const Column& column : columns) {
     const NativeType native = parse_native_type(column.native_type);
-    const std::string name = quote_name(column.name);
+    std::string value = quote_name(column.name);
+    if (native.is_text() ? is_raw_text(column, native)
+                         : native.is_binary() && native.base != Base::bit) {
+      // A NULL is left out by CONCAT_WS: its length says so.
+      sql += fmt::format(", IFNULL(LENGTH({0}), '-'), {0}", value);
+      continue;
+    }
     if (native.base == Base::bit) {
-      sql += fmt::format(", {} + 0", name);
+      value += " + 0";
     } else if (native.base == Base::real32) {
       // As a double, for FLOAT is printed with six digits; times one, which keeps the sign of zero.
-      sql += fmt::format(", {} * 1e0", name);
-    } else if (native.is_binary() || (native.is_text() && !column.charset.starts_with("utf8"))) {
-      sql += fmt::format(", LENGTH({0}), {0}", name);
+      value += " * 1e0";
     } else if (native.base == Base::uuid || native.base == Base::inet) {
-      sql += fmt::format(", CAST({} AS CHAR)", name);
-    } else {
-      sql += ", " + name;
+      // Beside bytes IFNULL would make a UUID of them, which they are not.
+      value = fmt::format("CAST({} AS CHAR)", value);
     }
-    if (column.nullable) nulls += fmt::format("{}ISNULL({})", nulls.empty() ? "" : ", ", name);
+    // What cannot be NULL on one side, and can on the other, is spelled alike on both.
+    sql += column.nullable ? fmt::format(", IFNULL({}, {})", value, kNull) : ", " + value;
   }
-  if (!nulls.empty()) sql += ", CONCAT(" + nulls + ")";
   return sql + ")";
 }
 
@@ -106,7 +114,8 @@ std::string canonical_value(const Column& column) {
       return native.scale > 0 ? without_zeros(name) : name;
     case TypeKind::text: {
       // Texts of several character sets meet in one form: as bytes they mix.
-      const bool utf8 = column.charset.starts_with("utf8") || column.charset == "ascii";
+      const bool utf8 = is_utf8_charset(column.charset);
+      if (!utf8 && column.charset != "latin1") return unicode_expression(name, column.charset);
       return utf8 && native.base != Base::enumeration && native.base != Base::set
                  ? fmt::format("CAST({} AS BINARY)", name)
                  : fmt::format("CAST(CONVERT({} USING utf8mb4) AS BINARY)", name);

@@ -14,9 +14,8 @@ inline constexpr const char* kSha1Digest = "mysql-sha1";
 // Whether every column's type has such a form.
 bool has_digest(const std::vector<Column>& columns);
 
-// The form, as one expression: every column's value that is not NULL, and which ones are, between
-// bytes that no number, no date and no text of UTF-8 has; in front of other texts and of bytes
-// their length.
+// The form, as one expression: every column's value, or a byte for NULL, between bytes; both in no
+// number, no date and no text of UTF-8. In front of other texts and of bytes stands their length.
 std::string digest_form(const std::vector<Column>& columns);
 
 // Two sums of 64 bits a row, of its hash in 40 hexadecimal digits. Every ten digits more go into

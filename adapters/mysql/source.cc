@@ -148,7 +148,9 @@ std::optional<Key> MysqlSource::one_key(const ReadSpec& spec, const std::string&
   std::string sql = "SELECT ";
   for (std::size_t i = 0; i < key.size(); ++i) {
     if (i != 0) sql += ", ";
-    sql += key_expression(key[i]);
+    sql += key[i].native.is_text() && key[i].native.base != Base::enumeration
+               ? unicode_expression(key[i].sql, key[i].charset)
+               : key_expression(key[i]);
   }
   sql += from(spec) + tail;
   session_.prepare_for_read(false);
@@ -158,6 +160,13 @@ std::optional<Key> MysqlSource::one_key(const ReadSpec& spec, const std::string&
   const unsigned long* lengths = mysql_fetch_lengths(result.get());
   Key values;
   for (std::size_t i = 0; i < key.size(); ++i) {
+    if (key[i].native.is_text() && lengths[i] > 0 && *row[i] == kNoUnicode) {
+      throw Error(ErrorKind::data,
+                  "column " + spec.key[i].name + " of " + spec.table.text() +
+                      " is part of the key, and has characters that Unicode does not have")
+          .table(spec.table.text())
+          .remedy("name another unique key in the plan, or correct the rows");
+    }
     values.push_back(row[i] == nullptr ? Value() : key_value(key[i], {row[i], lengths[i]}));
   }
   return values;
@@ -357,7 +366,7 @@ std::unique_ptr<RowStream> MysqlSource::stream(const ReadSpec& spec, const std::
   bool raw = false;
   for (std::size_t i = 0; i < spec.columns.size(); ++i) {
     if (i != 0) sql += ", ";
-    sql += select_expression(spec.columns[i]);
+    sql += select_expression(spec.columns[i], wire);
     raw = raw ||
           (wire && is_raw_text(spec.columns[i], parse_native_type(spec.columns[i].native_type)));
   }

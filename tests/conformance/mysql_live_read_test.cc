@@ -338,6 +338,16 @@ TEST_F(MysqlLive, CanonicalOrderIsTheBytesOfTheText) {
   EXPECT_EQ(seen, (std::vector<std::string>{"A", "C", "a\t", "b", "d", "z", "\xC3\xA9"}));
 }
 
+// As a boundary it would be another text, and the walk might go back.
+TEST_F(MysqlLive, AKeyThatUnicodeDoesNotHaveIsRefused) {
+  run("CREATE TABLE t_key (a varchar(20) CHARACTER SET greek NOT NULL, PRIMARY KEY (a)) "
+      "ENGINE=InnoDB");
+  run("INSERT INTO t_key VALUES ('a?'), (_greek 0x61AE), (_greek 0xE1)");
+  EXPECT_EQ(source_->nth_key(reading("t_key"), {}, 1), Key{std::string("a?")});
+  EXPECT_THROW(source_->nth_key(reading("t_key"), {}, 2), Error);
+  EXPECT_EQ(source_->last_key(reading("t_key")), Key{std::string("\xCE\xB1")});
+}
+
 TEST_F(MysqlLive, CatalogTellsWhatTheTablesAre) {
   run("CREATE TABLE t_parent (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY) "
       "ENGINE=InnoDB");

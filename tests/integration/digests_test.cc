@@ -2,8 +2,8 @@
 //
 // What each guard is worth, tried out by taking it away:
 // - lengths in front of bytes and of texts that are not UTF-8 in MySQL's digest (digest_form):
-//   AreNotFooledByTheSeparatorInBytesAndOtherTexts fails; which values are NULL:
-//   AreNotFooledByWhatStandsBetweenValues fails;
+//   AreNotFooledByTheSeparatorInBytesAndOtherTexts fails; its byte for NULL:
+//   AreNotFooledByWhatStandsBetweenValues; the casts of its separator and that byte: ConvertNoText;
 // - a digest of the record itself instead of its bytes: TellApartWhatIsHashedAlike fails;
 // - PostgreSQL's canonical form with ::text for every text, or in one call of concat_ws():
 //   KeepWhatIsAValuesOwn fails;
@@ -64,12 +64,56 @@ TEST(Digests, AreNotFooledByTheSeparatorInBytesAndOtherTexts) {
   trial.target.exec("CREATE TABLE kept AS SELECT * FROM t;");
   for (const std::string change :
        {"a = X'61', b = X'62FF63' WHERE id = 1", "c = 'x', d = 'y\u00ffz' WHERE id = 2",
-        "a = X'', b = X'' WHERE id = 3"}) {
+        "a = X'', b = X'FF' WHERE id = 3"}) {
     SCOPED_TRACE(change);
     trial.target.exec("UPDATE t SET " + change + ";");
     EXPECT_EQ(trial.migrate({"verify", "plan.yaml", "--mode", "digest"}).status, 3);
     trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
   }
+}
+
+// Texts that no character set has in common: two of them would be the same '?' in one.
+TEST(Digests, ConvertNoText) {
+  MigrationCase trial(ServerKind::mariadb, ServerKind::mariadb);
+  // None may be NULL: the byte for that would make bytes of the whole.
+  trial.source.exec(
+      "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, u VARCHAR(20) NOT NULL,"
+      " g VARCHAR(20) CHARACTER SET greek NOT NULL, s VARCHAR(20) CHARACTER SET sjis NOT NULL,"
+      " w VARCHAR(20) CHARACTER SET utf16 NOT NULL);"
+      "INSERT INTO t VALUES (1, 'a', _greek X'AE', _sjis X'8754', 'w');");
+  trial.plan("  - name: t\n");
+  ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
+  const auto by_digest = [&](int status) {
+    const CommandResult result =
+        trial.migrate({"verify", "plan.yaml", "--json", "--mode", "digest"});
+    EXPECT_EQ(result.status, status) << shown(result);
+    return document(result)["tables"][0]["rows_by_digest"];
+  };
+  EXPECT_EQ(by_digest(0), 1);
+  trial.target.exec("UPDATE t SET g = _greek X'D2';");
+  by_digest(3);
+  trial.target.exec("UPDATE t SET g = _greek X'AE', s = _sjis X'8755';");
+  by_digest(3);
+}
+
+// A target made by hand: which columns may be NULL, and a character set that UTF-8 holds.
+TEST(Digests, AreTheSameOverColumnsThatDifferInWhatTheyAllow) {
+  MigrationCase trial(ServerKind::mariadb, ServerKind::mariadb);
+  trial.source.exec(
+      "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT, b INT NOT NULL,"
+      " c VARCHAR(20) CHARACTER SET ascii);"
+      "INSERT INTO t VALUES (1, 4, 5, 'x'), (2, 4, 6, NULL);");
+  trial.target.exec(
+      "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT NOT NULL, b INT,"
+      " c VARCHAR(20) CHARACTER SET utf8mb4);");
+  trial.plan("  - name: t\n");
+  const CommandResult copied = trial.migrate({"backfill", "plan.yaml"});
+  ASSERT_EQ(copied.status, 0) << shown(copied);
+  const std::vector<std::string> verify{"verify", "plan.yaml", "--json", "--mode", "digest"};
+  EXPECT_EQ(document(trial.migrate(verify))["tables"][0]["rows_by_digest"], 2);
+  trial.source.exec("UPDATE t SET a = NULL WHERE id = 1;");
+  trial.target.exec("UPDATE t SET a = 5, b = NULL WHERE id = 1;");
+  EXPECT_EQ(trial.migrate(verify).status, 3);
 }
 
 // Values that an engine's own hash, or its functions, take for one another.

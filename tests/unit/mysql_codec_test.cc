@@ -17,8 +17,8 @@ TEST(MysqlWire, LayoutsAreEqualExactlyWhereBytesMayPass) {
 }
 
 TEST(MysqlWire, FloatsAreSelectedExactly) {
-  EXPECT_EQ(select_expression(column("f", "float")), "`f`*1e0");
-  EXPECT_EQ(select_expression(column("d", "double")), "`d`");
+  EXPECT_EQ(select_expression(column("f", "float"), true), "`f`*1e0");
+  EXPECT_EQ(select_expression(column("d", "double"), true), "`d`");
 }
 
 class Decoded {
