@@ -98,10 +98,11 @@ void wait_until_heard(const SideTable& side, Session& session, Interrupt& interr
     if (deaf == instances.end()) return;
     const auto waited = std::chrono::steady_clock::now() - began;
     if (waited > std::chrono::milliseconds(deaf->lease_ms) + kHeardMargin) {
-      throw Error(ErrorKind::gate,
-                  fmt::format("{} renews its lease, and has not heard of the phase before: it is "
-                              "in {}",
-                              deaf->instance, name(deaf->phase)))
+      throw Error(
+          ErrorKind::gate,
+          fmt::format("{} was heard of {} ms ago, and has not heard of the phase before: it "
+                      "is in {}",
+                      deaf->instance, deaf->age_ms, name(deaf->phase)))
           .remedy("see what holds that process up, or end it, and run the command again");
     }
     if (!interrupt.sleep(kHeardPoll)) interrupt.check();
@@ -163,6 +164,10 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
   const auto store = open_store_for_reading(plan.checkpoint);
   refuse_changed_plan(plan, *store);
   require_copied(plan, *store);
+  if (state.row.phase < Phase::shadow_read) {
+    wait_until_heard(source_side, source.session(), interrupt);
+    state = look();
+  }
   const int served = options.read_percent.value_or(state.row.read_percent);
   // Back is always possible.
   const bool more = options.shadow_percent.value_or(0) > state.row.shadow_percent ||
@@ -170,7 +175,6 @@ ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& in
   if (served > 0 && more) {
     require_right(plan, *store, source.session());
   }
-  wait_until_heard(source_side, source.session(), interrupt);
   const Opened<Target> target = open_target(endpoints, interrupt);
   // The source's last: it is what the shim goes by.
   set(SideTable(plan.name, ""), target.session(), options, interrupt);

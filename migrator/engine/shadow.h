@@ -28,11 +28,12 @@ struct ShadowState {
   std::uint64_t reported = 0, reported_beyond = 0;
 };
 
-// Without options it only looks. Throws Error(usage) for a percentage that is none, Error(gate)
-// for a plan that has changed since, before all rows are copied, after the phase is over, where a
-// process has not heard of the phase before within its lease (which is waited for); and, unless the share that is read there is lowered,
-// for reads from a target that has not passed its last verify, refuses rows, or is not followed by
-// a relay that keeps up.
+// Without options it only looks. The first percentage begins the phase, and waits until every
+// process has heard of the one before, which they do within their lease. Throws Error(usage) for a
+// percentage that is none, Error(gate) for a plan that has changed since, before all rows are
+// copied, after the phase is over, for a process that renews its lease without having heard; and,
+// unless the share that is read there is lowered, for reads from a target that has not passed its
+// last verify, refuses rows, or is not followed by a relay that keeps up.
 ShadowState shadow(const Plan& plan, const ShadowOptions& options, Interrupt& interrupt);
 
 }  // namespace migrator
