@@ -5,6 +5,13 @@
 #include "adapters/mysql/errors.h"
 
 namespace migrator::mysql {
+namespace {
+
+// An execution of the bulk protocol has at most the rows of a batch, and is worth a thousand
+// (bulk_insert.cc).
+constexpr std::size_t kRowsWorthWaiting = 1000, kBatchBytesMost = kBatchBytesTarget / 4 * 7;
+
+}  // namespace
 
 MysqlRowStream::MysqlRowStream(MysqlSession& session,
                                std::unique_ptr<MysqlSession::Exclusive> exclusive,
@@ -29,7 +36,8 @@ bool MysqlRowStream::next(RowBatch& batch) {
   batch.clear();
   batch.set_columns(columns_);
   if (!result_) return false;  // the last batch found the end
-  while (batch.bytes() < kBatchBytesTarget) {
+  while (batch.bytes() < kBatchBytesTarget ||
+         (batch.rows() < kRowsWorthWaiting && batch.bytes() < kBatchBytesMost)) {
     MYSQL_ROW row = mysql_fetch_row(result_.get());
     if (row == nullptr) {
       // The end, or an error: then what came before it is no answer either.
