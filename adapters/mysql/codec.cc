@@ -44,8 +44,7 @@ std::string wire_type(const Column& column) {
 }  // namespace
 
 bool is_utf8_charset(std::string_view charset) {
-  return charset.empty() || charset == "utf8mb4" || charset == "utf8" || charset == "utf8mb3" ||
-         charset == "ascii";
+  return charset.empty() || charset == "utf8mb4" || charset == "utf8" || charset == "utf8mb3";
 }
 
 bool is_raw_text(const Column& column, const NativeType& native) {
@@ -58,28 +57,48 @@ RowLayout wire_layout(const std::vector<Column>& columns) {
   return layout;
 }
 
+namespace {
+
+// Of a UUID a question mark says itself that it is none.
+bool is_marked(const Column& column, const NativeType& native) {
+  return native.is_text() && column.type.kind != TypeKind::uuid &&
+         may_leave_unicode(column.charset);
+}
+
+}  // namespace
+
 std::string select_expression(const Column& column, bool wire) {
   const std::string name = quote_name(column.name);
   const NativeType native = parse_native_type(column.native_type);
   if (native.base == Base::real32) return name + "*1e0";
-  return native.is_text() && !wire ? unicode_expression(name, column.charset) : name;
+  return !wire && is_marked(column, native) ? unicode_expression(name, column.charset) : name;
+}
+
+// Of latin1 MySQL maps every byte; of ascii MariaDB stores bytes beyond it. Labels of an ENUM may
+// be binary.
+bool may_leave_unicode(std::string_view charset) {
+  return !is_utf8_charset(charset) && !charset.starts_with("utf16") && charset != "utf32" &&
+         charset != "ucs2" && charset != "latin1" && charset != "binary";
 }
 
 // Question marks are counted, as not every character that Unicode has comes back as the same bytes
-// (cp932 has some of them twice). Of latin1 MySQL maps every byte.
+// (cp932 has some of them twice). Of a text with question marks that is longer than
+// max_allowed_packet REPLACE is NULL: then nothing is known, and it counts as one that has more.
+// Neither branch can be NULL for want of space: a CAST would be.
 std::string unicode_expression(const std::string& sql, std::string_view charset) {
-  if (is_utf8_charset(charset) || charset == "latin1") return sql;
+  if (!may_leave_unicode(charset)) return sql;
   return fmt::format(
-      "IF(CHAR_LENGTH(REPLACE({0}, '?', '')) <> CHAR_LENGTH(REPLACE(CONVERT({0} USING utf8mb4), "
-      "'?', '')), CONCAT(CAST(UNHEX('FF') AS BINARY), CAST({0} AS BINARY)), CAST(CONVERT({0} USING "
-      "utf8mb4) AS BINARY))",
-      sql);
+      "IF({0} IS NULL OR CHAR_LENGTH(REPLACE({0}, '?', '')) = CHAR_LENGTH(REPLACE(CONVERT({0} "
+      "USING utf8mb4), '?', '')), CONVERT({0} USING utf8mb4), CONCAT(CAST(UNHEX('FF') AS BINARY), "
+      "'{1}:', SHA1({0})))",
+      sql, charset);
 }
 
 RowDecoder::RowDecoder(const TableName& table, const std::vector<Column>& columns, Misfits misfits)
     : table_(table.text()), misfits_(misfits) {
   for (const Column& column : columns) {
-    fields_.push_back({column.type.kind, parse_native_type(column.native_type).base, column.name});
+    const NativeType native = parse_native_type(column.native_type);
+    fields_.push_back({column.type.kind, native.base, column.name, is_marked(column, native)});
   }
 }
 
@@ -100,6 +119,12 @@ void RowDecoder::append(RowBatch& batch, MYSQL_ROW row, const unsigned long* len
 }
 
 void RowDecoder::append_value(RowBatch& batch, const Field& field, std::string_view text) const {
+  if (field.marked && text.starts_with(kNoUnicode)) {
+    refuse(field,
+           "holds characters of its character set that Unicode does not have (or question marks in "
+           "a text that is longer than max_allowed_packet, where the server cannot tell)",
+           "correct the rows, leave them out by `where` in the plan, or raise max_allowed_packet");
+  }
   std::int64_t integer = 0;
   switch (field.kind) {
     case TypeKind::boolean:
@@ -147,8 +172,6 @@ void RowDecoder::append_value(RowBatch& batch, const Field& field, std::string_v
     case TypeKind::bytes:
       return batch.push_bytes(text);
     case TypeKind::text:
-      if (text.starts_with(kNoUnicode)) refuse(field);
-      return batch.push_text(text);
     case TypeKind::json:
       return batch.push_text(text);
     case TypeKind::opaque: {
@@ -177,13 +200,14 @@ void RowDecoder::refuse(const Field& field) const {
       what = "holds a time outside of 0 to 24 hours, which only MySQL knows";
       remedy = "correct the rows, or leave them out by `where` in the plan";
       break;
-    case TypeKind::text:
-      what = "holds characters of its character set that Unicode does not have";
-      remedy = "correct the rows, or leave them out by `where` in the plan";
-      break;
     default:
       break;
   }
+  refuse(field, what, remedy);
+}
+
+void RowDecoder::refuse(const Field& field, const std::string& what,
+                        const std::string& remedy) const {
   throw Error(ErrorKind::data, "column " + field.name + " of " + table_ + " " + what)
       .table(table_)
       .remedy(remedy);

@@ -30,11 +30,12 @@ RowLayout wire_layout(const std::vector<Column>& columns);
 // it needs.
 std::string select_expression(const Column& column, bool wire);
 
-// The text of a column as bytes of UTF-8. Of a value with characters that Unicode does not have,
-// for which the server would print question marks: its own bytes behind kNoUnicode, which begins no
-// UTF-8. `sql`: the column.
+// The text of a column, `sql`, in UTF-8. Of a value with characters that Unicode does not have, for
+// which the server would print question marks: behind kNoUnicode, which begins no UTF-8, the
+// character set and the value's hash, so that different ones differ.
 std::string unicode_expression(const std::string& sql, std::string_view charset);
 inline constexpr char kNoUnicode = '\xFF';
+bool may_leave_unicode(std::string_view charset);  // whether a text of it may hold such
 
 // Turns rows of text into neutral cells.
 class RowDecoder {
@@ -52,9 +53,12 @@ class RowDecoder {
     TypeKind kind;
     Base base;
     std::string name;
+    bool marked;  // selected by unicode_expression()
   };
   void append_value(RowBatch& batch, const Field& field, std::string_view text) const;
   [[noreturn]] void refuse(const Field& field) const;
+  [[noreturn]] void refuse(const Field& field, const std::string& what,
+                           const std::string& remedy) const;
 
   std::string table_;
   Misfits misfits_;

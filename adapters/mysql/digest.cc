@@ -114,9 +114,9 @@ std::string canonical_value(const Column& column) {
       return native.scale > 0 ? without_zeros(name) : name;
     case TypeKind::text: {
       // Texts of several character sets meet in one form: as bytes they mix.
-      const bool utf8 = is_utf8_charset(column.charset);
-      if (!utf8 && column.charset != "latin1") return unicode_expression(name, column.charset);
-      return utf8 && native.base != Base::enumeration && native.base != Base::set
+      if (may_leave_unicode(column.charset)) return unicode_expression(name, column.charset);
+      return is_utf8_charset(column.charset) && native.base != Base::enumeration &&
+                     native.base != Base::set
                  ? fmt::format("CAST({} AS BINARY)", name)
                  : fmt::format("CAST(CONVERT({} USING utf8mb4) AS BINARY)", name);
     }
