@@ -18,11 +18,15 @@ bool has_digest(const std::vector<Column>& columns) {
   });
 }
 
+namespace {
+
 // Bytes that no number, no date and no text of UTF-8 has. By their cast they count as much as a
 // column: constants would be made a text for columns that are. So the whole is bytes, no text is
 // converted, and those of several character sets mix.
 constexpr std::string_view kSeparator = "CAST(UNHEX('FF') AS BINARY)";
 constexpr std::string_view kNull = "CAST(UNHEX('FE') AS BINARY)";
+
+}  // namespace
 
 std::string digest_form(const std::vector<Column>& columns) {
   std::string sql = fmt::format("CONCAT_WS({}", kSeparator);

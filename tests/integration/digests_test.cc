@@ -19,6 +19,19 @@ namespace {
 
 using Pair = std::pair<ServerKind, ServerKind>;
 
+// Each change of the target alone, as the others' hashes would hide it.
+void expect_each_found(MigrationCase& trial, const std::vector<std::string>& changes) {
+  trial.target.exec("CREATE TABLE kept AS SELECT * FROM t;");
+  for (const std::string& change : changes) {
+    SCOPED_TRACE(change);
+    trial.target.exec("UPDATE t SET " + change + ";");
+    const CommandResult result =
+        trial.migrate({"verify", "plan.yaml", "--json", "--mode", "digest"});
+    EXPECT_EQ(result.status, 3) << shown(result);
+    trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
+  }
+}
+
 // Where two columns' values may be taken for those of others: what stands between them in a digest
 // has to tell them apart.
 TEST(Digests, AreNotFooledByWhatStandsBetweenValues) {
@@ -32,19 +45,10 @@ TEST(Digests, AreNotFooledByWhatStandsBetweenValues) {
         " (4, '-', 'x', 'y'), (5, '', NULL, 'x'), (6, 'x;y', 'z', 'w');");
     trial.plan("  - name: t\n");
     ASSERT_EQ(trial.migrate({"backfill", "plan.yaml"}).status, 0);
-    // Each alone, as the others' hashes would hide it.
-    trial.target.exec("CREATE TABLE kept AS SELECT * FROM t;");
-    for (const std::string change :
-         {"a = 'x', b = '3#y', c = 'z' WHERE id = 1", "a = NULL, b = 'x' WHERE id = 2",
-          "a = 'x', b = NULL WHERE id = 3", "a = NULL, b = '-', c = 'x' WHERE id = 4",
-          "a = NULL, b = '' WHERE id = 5", "a = 'x', b = 'y;z' WHERE id = 6"}) {
-      SCOPED_TRACE(change);
-      trial.target.exec("UPDATE t SET " + change + ";");
-      const CommandResult result =
-          trial.migrate({"verify", "plan.yaml", "--json", "--mode", "digest"});
-      EXPECT_EQ(result.status, 3) << shown(result);
-      trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
-    }
+    expect_each_found(trial,
+                      {"a = 'x', b = '3#y', c = 'z' WHERE id = 1", "a = NULL, b = 'x' WHERE id = 2",
+                       "a = 'x', b = NULL WHERE id = 3", "a = NULL, b = '-', c = 'x' WHERE id = 4",
+                       "a = NULL, b = '' WHERE id = 5", "a = 'x', b = 'y;z' WHERE id = 6"});
   }
 }
 
@@ -61,15 +65,9 @@ TEST(Digests, AreNotFooledByTheSeparatorInBytesAndOtherTexts) {
   EXPECT_EQ(document(trial.migrate({"verify", "plan.yaml", "--json", "--mode",
                                     "digest"}))["tables"][0]["rows_by_digest"],
             3);
-  trial.target.exec("CREATE TABLE kept AS SELECT * FROM t;");
-  for (const std::string change :
-       {"a = X'61', b = X'62FF63' WHERE id = 1", "c = 'x', d = 'y\u00ffz' WHERE id = 2",
-        "a = X'', b = X'FF' WHERE id = 3"}) {
-    SCOPED_TRACE(change);
-    trial.target.exec("UPDATE t SET " + change + ";");
-    EXPECT_EQ(trial.migrate({"verify", "plan.yaml", "--mode", "digest"}).status, 3);
-    trial.target.exec("DELETE FROM t; INSERT INTO t SELECT * FROM kept;");
-  }
+  expect_each_found(
+      trial, {"a = X'61', b = X'62FF63' WHERE id = 1", "c = 'x', d = 'y\u00ffz' WHERE id = 2",
+              "a = X'', b = X'FF' WHERE id = 3"});
 }
 
 // Texts that no character set has in common: two of them would be the same '?' in one.
